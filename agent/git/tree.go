@@ -1,0 +1,309 @@
+package git
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-git/go-git/v5/plumbing"
+)
+
+// entry is one line of a directory.
+type entry struct {
+	name string
+	mode fs.FileMode // type bits, and 0755 for an executable
+	id   plumbing.Hash
+}
+
+// listing is a directory's entries, sorted by name. It does not change.
+type listing []entry
+
+func (l listing) find(name string) (entry, bool) {
+	i, ok := slices.BinarySearchFunc(l, name, func(e entry, n string) int { return strings.Compare(e.name, n) })
+	if !ok {
+		return entry{}, false
+	}
+	return l[i], true
+}
+
+var modes = map[string]fs.FileMode{
+	"40000": fs.ModeDir | 0o755, "040000": fs.ModeDir | 0o755,
+	"100644": 0o644, "100664": 0o644, "100755": 0o755,
+	"120000": fs.ModeSymlink | 0o777, "160000": fs.ModeIrregular,
+}
+
+// parseListing reads a tree object. Git sorts a directory as if its name ended in a slash; io/fs wants plain names.
+func parseListing(raw []byte) (listing, error) {
+	l := make(listing, 0, len(raw)/34+1)
+	text := string(raw) // the names share its memory
+	for at := 0; at < len(raw); {
+		sp := bytes.IndexByte(raw[at:], ' ')
+		nul := bytes.IndexByte(raw[at:], 0)
+		if sp < 0 || nul < sp || at+nul+21 > len(raw) {
+			return nil, errors.New("a broken tree object")
+		}
+		mode, ok := modes[text[at:at+sp]]
+		name := text[at+sp+1 : at+nul]
+		if !ok || name == "" || name == "." || name == ".." || strings.Contains(name, "/") {
+			return nil, fmt.Errorf("a tree object with the entry %q of mode %q", name, text[at:at+sp])
+		}
+		e := entry{name: name, mode: mode}
+		copy(e.id[:], raw[at+nul+1:])
+		l = append(l, e)
+		at += nul + 21
+	}
+	byName := func(a, b entry) int { return strings.Compare(a.name, b.name) }
+	if !slices.IsSortedFunc(l, byName) {
+		slices.SortFunc(l, byName)
+	}
+	return l, nil
+}
+
+// content is where a tree's directories and files are.
+type content interface {
+	// list gives a directory; errTooLarge for one beyond limit entries.
+	list(id plumbing.Hash, limit int) (listing, error)
+	// blob gives the bytes of a file, or where a link points, and the size; errTooLarge with the size beyond limit bytes.
+	blob(name string, e entry, limit int64) ([]byte, int64, error)
+	// explain says more of an error of blob's.
+	explain(err error) error
+}
+
+// tree implements Tree.
+type tree struct {
+	content content
+	root    entry
+	when    time.Time
+	limits  Limits
+	spent   *spent
+}
+
+func newTree(c content, root plumbing.Hash, when time.Time, l Limits) *tree {
+	return &tree{content: c, when: when, limits: l,
+		root: entry{name: ".", mode: fs.ModeDir | 0o755, id: root}, spent: &spent{seen: map[string]struct{}{}}}
+}
+
+// spent counts what was read of one tree against the limits. What is read twice counts once.
+type spent struct {
+	mu      sync.Mutex
+	seen    map[string]struct{}
+	entries int
+	bytes   int64
+}
+
+// add counts entries and bytes of the named file or directory, once.
+func (s *spent) add(name string, entries int, size int64, l Limits) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.seen[name]; ok {
+		return nil
+	}
+	s.seen[name] = struct{}{}
+	s.entries += entries
+	s.bytes += size
+	if s.entries > l.Entries {
+		return &TooBigError{What: "reading the tree up to " + name, Limit: int64(l.Entries), Unit: "files and directories",
+			Hint: "serve a smaller directory of the repository"}
+	}
+	if s.bytes > l.Bytes {
+		return &TooBigError{What: "reading the tree up to " + name, Limit: l.Bytes, Unit: "bytes",
+			Hint: "serve a smaller directory of the repository"}
+	}
+	return nil
+}
+
+func pathError(op, name string, err error) error { return &fs.PathError{Op: op, Path: name, Err: err} }
+
+// find walks to a name without following links.
+func (t *tree) find(op, name string) (entry, error) {
+	if !fs.ValidPath(name) {
+		return entry{}, pathError(op, name, fs.ErrInvalid)
+	}
+	e := t.root
+	if name == "." {
+		return e, nil
+	}
+	for at := 0; at <= len(name); {
+		switch {
+		case e.mode&fs.ModeSymlink != 0:
+			return entry{}, pathError(op, name, t.linkError(name[:at-1], e))
+		case e.mode&fs.ModeIrregular != 0:
+			return entry{}, pathError(op, name, submodule(name[:at-1]))
+		case !e.mode.IsDir():
+			return entry{}, pathError(op, name, fs.ErrNotExist)
+		}
+		l, err := t.list(e)
+		if err != nil {
+			return entry{}, pathError(op, name, err)
+		}
+		end := strings.IndexByte(name[at:], '/')
+		if end < 0 {
+			end = len(name) - at
+		}
+		var ok bool
+		if e, ok = l.find(name[at : at+end]); !ok {
+			return entry{}, pathError(op, name, fs.ErrNotExist)
+		}
+		at += end + 1
+	}
+	return e, nil
+}
+
+func (t *tree) list(e entry) (listing, error) {
+	l, err := t.content.list(e.id, t.limits.Entries)
+	if errors.Is(err, errTooLarge) {
+		err = &TooBigError{What: "listing a directory", Limit: int64(t.limits.Entries), Unit: "files and directories"}
+	}
+	return l, err
+}
+
+func submodule(name string) error {
+	return &UnsupportedError{What: fmt.Sprintf("%s is a submodule, which", name),
+		Remedy: "submodules are not fetched: put the files into this repository"}
+}
+
+func (t *tree) linkError(name string, e entry) error {
+	target, _, err := t.content.blob(name, e, 4096)
+	if err != nil {
+		target = []byte("?")
+	}
+	return &LinkError{Link: name, Target: string(target)}
+}
+
+// Digest implements Tree.
+func (t *tree) Digest(name string) (string, error) {
+	e, err := t.find("digest", name)
+	if err != nil {
+		return "", err
+	}
+	var b [40]byte // one allocation for the result: a renderer asks for every directory of a commit
+	hex.Encode(b[:], e.id[:])
+	return string(b[:]), nil
+}
+
+// Stat implements fs.StatFS. It describes a link itself.
+func (t *tree) Stat(name string) (fs.FileInfo, error) {
+	e, err := t.find("stat", name)
+	if err != nil {
+		return nil, err
+	}
+	return t.info(name, e)
+}
+
+func (t *tree) info(name string, e entry) (fs.FileInfo, error) {
+	i := &info{name: path.Base(name), mode: e.mode, when: t.when}
+	if !e.mode.IsRegular() {
+		return i, nil
+	}
+	_, size, err := t.content.blob(name, e, 0)
+	i.size = size
+	if err != nil && !errors.Is(err, errTooLarge) {
+		return nil, pathError("stat", name, t.blobError(name, err))
+	}
+	return i, nil
+}
+
+// ReadDir implements fs.ReadDirFS.
+func (t *tree) ReadDir(name string) ([]fs.DirEntry, error) {
+	e, err := t.find("readdir", name)
+	if err != nil {
+		return nil, err
+	}
+	if !e.mode.IsDir() {
+		return nil, pathError("readdir", name, t.notDir(name, e))
+	}
+	l, err := t.list(e)
+	if err == nil {
+		err = t.spent.add(name, len(l), 0, t.limits)
+	}
+	if err != nil {
+		return nil, pathError("readdir", name, err)
+	}
+	entries := make([]dirEntry, len(l))
+	out := make([]fs.DirEntry, len(l))
+	for i, e := range l {
+		entries[i] = dirEntry{tree: t, dir: name, entry: e}
+		out[i] = &entries[i]
+	}
+	return out, nil
+}
+
+func (t *tree) notDir(name string, e entry) error {
+	switch {
+	case e.mode&fs.ModeSymlink != 0:
+		return t.linkError(name, e)
+	case e.mode&fs.ModeIrregular != 0:
+		return submodule(name)
+	}
+	return errors.New("not a directory")
+}
+
+// lfsPointer begins the file that Git LFS commits in place of a large one.
+const lfsPointer = "version https://git-lfs.github.com/spec/v1\n"
+
+// ReadFile implements fs.ReadFileFS.
+func (t *tree) ReadFile(name string) ([]byte, error) {
+	e, err := t.find("open", name)
+	if err != nil {
+		return nil, err
+	}
+	data, err := t.readBlob(name, e)
+	if err != nil {
+		return nil, pathError("open", name, err)
+	}
+	return data, nil
+}
+
+func (t *tree) readBlob(name string, e entry) ([]byte, error) {
+	if e.mode.IsDir() {
+		return nil, errors.New("is a directory")
+	}
+	if !e.mode.IsRegular() {
+		return nil, t.notDir(name, e)
+	}
+	data, size, err := t.content.blob(name, e, t.limits.Blob)
+	if err != nil {
+		return nil, t.blobError(name, err)
+	}
+	if bytes.HasPrefix(data, []byte(lfsPointer)) {
+		return nil, &UnsupportedError{What: name + " is a Git LFS pointer, which",
+			Remedy: "the content is not in the repository: commit the file itself"}
+	}
+	return data, t.spent.add(name, 0, size, t.limits)
+}
+
+func (t *tree) blobError(name string, err error) error {
+	if err = t.content.explain(err); errors.Is(err, errTooLarge) {
+		return &TooBigError{What: "reading " + name, Limit: t.limits.Blob, Unit: "bytes"}
+	}
+	return err
+}
+
+// Open implements fs.FS.
+func (t *tree) Open(name string) (fs.File, error) {
+	e, err := t.find("open", name)
+	if err != nil {
+		return nil, err
+	}
+	if e.mode.IsDir() {
+		entries, err := t.ReadDir(name)
+		if err != nil {
+			return nil, err
+		}
+		return &openDir{info: info{name: path.Base(name), mode: e.mode, when: t.when}, path: name, rest: entries}, nil
+	}
+	data, err := t.readBlob(name, e)
+	if err != nil {
+		return nil, pathError("open", name, err)
+	}
+	return &openFile{Reader: bytes.NewReader(data), info: info{name: path.Base(name), mode: e.mode, when: t.when, size: int64(len(data))}}, nil
+}
+
+var _ Tree = (*tree)(nil)

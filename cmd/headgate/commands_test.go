@@ -1,0 +1,157 @@
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"headgate.dev/cmd/internal/lab"
+)
+
+var update = flag.Bool("update", false, "write the golden files again")
+
+func TestRenderCommand(t *testing.T) {
+	repo := newRepo(t, map[string]string{"hello.yaml": spec("hello", "hello.test", "")})
+	code, out, errs := headgate(t, "render", repo.Dir)
+	if code != exitFine || !strings.Contains(out, "kind: HTTPRoute") || errs != "" {
+		t.Errorf("yaml: exit %d\n%s%s", code, out, errs)
+	}
+	code, out, _ = headgate(t, "render", repo.Dir, "-o", "json")
+	var object map[string]any
+	if err := json.Unmarshal([]byte(out), &object); err != nil || code != exitFine || object["kind"] != "HTTPRoute" {
+		t.Errorf("json: exit %d, %v\n%s", code, err, out)
+	}
+	must(t, repo.Write("hello.yaml", spec("saved", "hello.test", "")))
+	if _, out, _ = headgate(t, "render", repo.Dir); !strings.Contains(out, "name: saved") {
+		t.Errorf("the saved files are rendered:\n%s", out)
+	}
+	if _, out, _ = headgate(t, "render", repo.Dir, "--ref", "main"); strings.Contains(out, "name: saved") {
+		t.Errorf("--ref renders the commit:\n%s", out)
+	}
+}
+
+func TestRenderOutsideARepository(t *testing.T) {
+	dir := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(dir, "hello.yaml"), []byte(spec("hello", "hello.test", "")), 0o644))
+	if code, out, errs := headgate(t, "render", dir); code != exitFine || !strings.Contains(out, "hello.test") {
+		t.Errorf("exit %d\n%s%s", code, out, errs)
+	}
+}
+
+func TestValidateCommand(t *testing.T) {
+	repo := newRepo(t, map[string]string{
+		"good.yaml": spec("good", "good.test", ""),
+		"bad.yaml":  spec("bad", "bad.test", "  - pth: /x\n"),
+		"sub/b.yml": spec("bad", "bad.test", "  - path: x\n"),
+	})
+	code, out, _ := headgate(t, "validate", repo.Dir)
+	for _, want := range []string{"bad.yaml:8:5: spec.routes[0].pth: ", `did you mean "path"`, "sub/b.yml:8:11: spec.routes[0].path: ", "2 things wrong"} {
+		if code != exitInput || !strings.Contains(out, want) {
+			t.Errorf("text: exit %d, want %q in\n%s", code, want, out)
+		}
+	}
+	code, out, _ = headgate(t, "validate", repo.Dir, "--output", "json")
+	var list struct{ Errors []lab.Problem }
+	if err := json.Unmarshal([]byte(out), &list); err != nil || code != exitInput || len(list.Errors) != 2 || list.Errors[0].Line != 8 {
+		t.Errorf("json: exit %d, %v, %+v", code, err, list)
+	}
+	code, out, _ = headgate(t, "validate", repo.Dir, "--output", "github")
+	if code != exitInput || !strings.HasPrefix(out, "::error file=bad.yaml,line=8,col=5::spec.routes[0].pth: ") {
+		t.Errorf("github: exit %d\n%s", code, out)
+	}
+
+	must(t, repo.Write("bad.yaml", ""))
+	must(t, repo.Write("sub/b.yml", ""))
+	if code, out, _ = headgate(t, "validate", repo.Dir); code != exitFine || !strings.Contains(out, "1 object") {
+		t.Errorf("fine: exit %d\n%s", code, out)
+	}
+}
+
+func TestSchemaAndVersionCommands(t *testing.T) {
+	for _, args := range [][]string{{"schema"}, {"schema", "ServiceSpec"}, {"schema", "GatewaySpec"}, {"version", "-o", "json"}} {
+		code, out, errs := headgate(t, args...)
+		if !json.Valid([]byte(out)) || code != exitFine {
+			t.Errorf("%v: exit %d, no JSON: %s%s", args, code, out, errs)
+		}
+	}
+	if code, out, _ := headgate(t, "version"); code != exitFine || !strings.Contains(out, "Envoy "+envoyVersion) {
+		t.Errorf("version: exit %d, %s", code, out)
+	}
+}
+
+func TestUsageErrors(t *testing.T) {
+	for _, args := range [][]string{
+		{"upp"}, {"up", "a", "b"}, {"up", "--prot", "1"}, {"up", "--output", "xml"}, {"up", "--listen", "here"},
+		{"up", "--port", "80"}, {"up", "--endpoint", "shop=nowhere"}, {"up", "--path", "../x"}, {"up", "--worktree", "--ref", "main"},
+		{"up", "--worktree", "https://git.example.test/x"}, {"up", "--ref", "kind:x"}, {"render", "-o", "xml"},
+		{"validate", "--output", "x"}, {"schema", "Service"}, {"version", "x"},
+	} {
+		if code, _, errs := headgate(t, args...); code != exitUsage || errs == "" {
+			t.Errorf("%v: exit %d, %q; expected 2 and a word", args, code, errs)
+		}
+	}
+}
+
+func TestEnvironmentErrors(t *testing.T) {
+	repo := newRepo(t, map[string]string{"hello.yaml": spec("hello", "hello.test", "")})
+	for _, args := range [][]string{
+		{"up", repo.Dir, "--envoy", "/nowhere/envoy"}, {"up", t.TempDir()}, {"up", repo.Dir, "--ref", "nothing", "--once", "--envoy", envoyForTests(t)},
+		{"render", "/nowhere"},
+	} {
+		if code, _, errs := headgate(t, args...); code != exitEnvironment {
+			t.Errorf("%v: exit %d, %q; expected 3", args, code, errs)
+		}
+	}
+}
+
+func TestHelpFitsAScreen(t *testing.T) {
+	for _, args := range [][]string{{"help"}, {"up", "--help"}, {"render", "--help"}, {"validate", "--help"}, {"schema", "--help"}, {"version", "--help"}, {"completion", "bash", "--help"}} {
+		code, out, _ := headgate(t, args...)
+		if code != exitFine {
+			t.Errorf("%v: exit %d", args, code)
+		}
+		for _, line := range strings.Split(out, "\n") {
+			if len([]rune(line)) > 120 {
+				t.Errorf("%v: a line of %d characters: %s", args, len(line), line)
+			}
+		}
+	}
+	for _, shell := range []string{"bash", "zsh", "fish"} {
+		if code, out, _ := headgate(t, "completion", shell); code != exitFine || !strings.Contains(out, "headgate") {
+			t.Errorf("completion %s: exit %d", shell, code)
+		}
+	}
+}
+
+// TestExamples renders every example and compares with what it stood for when somebody looked.
+func TestExamples(t *testing.T) {
+	dirs, err := filepath.Glob("../../examples/*/README.md")
+	if err != nil || len(dirs) == 0 {
+		t.Fatalf("no examples: %v", err)
+	}
+	for _, readme := range dirs {
+		dir := filepath.Dir(readme)
+		name := filepath.Base(dir)
+		t.Run(name, func(t *testing.T) {
+			code, out, errs := headgate(t, "render", dir)
+			if code != exitFine {
+				t.Fatalf("exit %d: %s", code, errs)
+			}
+			golden := filepath.Join("testdata", "examples", name+".yaml")
+			if *update {
+				must(t, os.MkdirAll(filepath.Dir(golden), 0o755))
+				must(t, os.WriteFile(golden, []byte(out), 0o644))
+			}
+			want, err := os.ReadFile(golden)
+			must(t, err)
+			if diff := cmp.Diff(string(want), out); diff != "" {
+				t.Errorf("wanted (-), got (+):\n%s", diff)
+			}
+		})
+	}
+}

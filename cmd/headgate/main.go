@@ -1,0 +1,142 @@
+// Command headgate serves what is at Git HEAD: service specs and Gateway API manifests, through Envoy.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"headgate.dev/agent"
+	"headgate.dev/agent/git"
+	"headgate.dev/cmd/internal/term"
+	"headgate.dev/schema"
+)
+
+// The exit codes, also in `headgate help`.
+const (
+	exitFine        = 0
+	exitInput       = 1 // the input is wrong
+	exitUsage       = 2 // the command line is wrong
+	exitEnvironment = 3 // something this machine or the network lacks
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, streams{out: os.Stdout, err: os.Stderr, getenv: os.Getenv}, os.Args[1:])
+	stop()
+	os.Exit(code)
+}
+
+// streams is where a command writes to.
+type streams struct {
+	out, err io.Writer
+	getenv   func(string) string
+}
+
+func (s streams) style() term.Style { return term.StyleOf(s.out, s.getenv) }
+
+// run is the program with everything it touches as arguments; it returns the exit code.
+func run(ctx context.Context, s streams, args []string) int {
+	root := rootCommand(s)
+	root.SetArgs(args)
+	root.SetOut(s.out)
+	root.SetErr(s.err)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitFine
+	}
+	code := codeOf(err)
+	if !errors.Is(err, errSaid) {
+		style := term.StyleOf(s.err, s.getenv)
+		fmt.Fprintln(s.err, style.Bad("headgate: ")+err.Error())
+		if code == exitUsage {
+			fmt.Fprintln(s.err, "See 'headgate help' and 'headgate COMMAND --help'.")
+		}
+	}
+	return code
+}
+
+// errSaid marks an error whose text the user has read already.
+var errSaid = errors.New("already reported")
+
+type usageError struct{ error }
+
+func codeOf(err error) int {
+	var (
+		usage  usageError
+		input  schema.Errors
+		link   *git.LinkError
+		tooBig *git.TooBigError
+	)
+	switch {
+	case errors.As(err, &usage):
+		return exitUsage
+	case errors.As(err, &input), errors.As(err, &link), errors.As(err, &tooBig), errors.Is(err, agent.ErrEmpty):
+		return exitInput
+	default:
+		return exitEnvironment
+	}
+}
+
+func rootCommand(s streams) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "headgate",
+		Short: "What is at Git HEAD is what flows",
+		Long: `Headgate turns a Git repository of concise service specs into live traffic: it renders them
+(through kustomize, where there is one) into Gateway API objects and serves these with Envoy.
+
+  headgate up            serve a directory of a Git repository on this machine; commit to change it
+  headgate validate      say what is wrong with a directory, every error with file, line and field
+  headgate render        print the Gateway API objects a directory stands for
+
+A service spec can be as short as this:
+
+  apiVersion: headgate.dev/v1alpha1
+  kind: ServiceSpec
+  metadata: {name: shop}
+  spec:
+    hosts: [shop.localhost]
+    port: 8080
+
+Exit codes: 0 fine, 1 the input is wrong, 2 usage, 3 the environment (no Envoy, a port in use, ...).`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.AddCommand(upCommand(s), renderCommand(s), validateCommand(s), schemaCommand(s), versionCommand(s))
+	for _, c := range append(root.Commands(), root) {
+		check := c.Args
+		c.Args = func(cmd *cobra.Command, args []string) error {
+			if err := check(cmd, args); err != nil {
+				return usageError{err}
+			}
+			return nil
+		}
+	}
+	return root
+}
+
+// oneOf checks the value of a flag that has a few.
+func oneOf(flag, value string, allowed ...string) error {
+	for _, a := range allowed {
+		if value == a {
+			return nil
+		}
+	}
+	return usageError{fmt.Errorf("--%s %q: expected one of %v", flag, value, allowed)}
+}
+
+// fixed completes a flag that has a few values.
+func fixed(values ...string) func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return values, cobra.ShellCompDirectiveNoFileComp
+	}
+}

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"headgate.dev/render/object"
+)
+
+func renderCommand(s streams) *cobra.Command {
+	var f treeFlags
+	output := "yaml"
+	c := &cobra.Command{
+		Use:   "render [DIR]",
+		Short: "Print the objects a directory stands for",
+		Long: `Print the Gateway API objects that a directory (default: the current one) renders to, together with every
+other manifest in it, as a stream in a stable order: the same tree gives the same bytes. Nothing is applied.
+
+The saved files are read; --ref reads a commit instead. In a Git repository, kustomizations may refer to
+directories beside DIR.`,
+		Example: `  headgate render
+  headgate render examples/01-hello -o json
+  headgate render --ref main deploy/prod`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := oneOf("output", output, "yaml", "json"); err != nil {
+				return err
+			}
+			result, err := f.render(cmd.Context(), args)
+			if err != nil {
+				return err
+			}
+			for _, w := range result.Warnings {
+				cmd.PrintErrln("warning:", w.Error())
+			}
+			write := object.WriteYAML
+			if output == "json" {
+				write = object.WriteJSON
+			}
+			return write(s.out, result.Set.All(), object.PrintOptions{})
+		},
+	}
+	f.add(c)
+	c.Flags().StringVarP(&output, "output", "o", output, "yaml or json (one object per line)")
+	mustComplete(c, "output", "yaml", "json")
+	return c
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"headgate.dev/agent/git"
+	"headgate.dev/cmd/internal/local"
+	"headgate.dev/render"
+)
+
+// treeFlags are those of the commands that render a directory once.
+type treeFlags struct {
+	ref, gateway, namespace string
+}
+
+func (f *treeFlags) add(c *cobra.Command) {
+	f.gateway, f.namespace = local.DefaultGateway, local.DefaultNamespace
+	flags := c.Flags()
+	flags.StringVar(&f.ref, "ref", "", "read a commit instead of the saved files: a branch, a tag, a commit")
+	flags.StringVar(&f.gateway, "gateway", f.gateway, "default gateway (NAMESPACE/NAME) where the tree offers none")
+	flags.StringVar(&f.namespace, "namespace", f.namespace, "namespace of objects that name none")
+}
+
+// render renders a directory: in a Git repository with everything the repository has (a base beside the directory),
+// elsewhere the directory alone.
+func (f *treeFlags) render(ctx context.Context, args []string) (render.Result, error) {
+	dir := "."
+	if len(args) > 0 {
+		dir = args[0]
+	}
+	fsys, sub, closer, err := f.open(ctx, dir)
+	if err != nil {
+		return render.Result{}, err
+	}
+	defer closer()
+	return render.Tree(fsys, sub, render.Options{Gateway: f.gateway, Namespace: f.namespace})
+}
+
+func (f *treeFlags) open(ctx context.Context, dir string) (fsys fs.FS, sub string, closer func(), err error) {
+	if info, err := os.Stat(dir); err != nil {
+		return nil, "", nil, err
+	} else if !info.IsDir() {
+		return nil, "", nil, usageError{fmt.Errorf("%s is no directory; name the directory it lies in: %s", dir, filepath.Dir(dir))}
+	}
+	source, err := openLocal(dir, f.ref)
+	if err != nil {
+		return nil, "", nil, err
+	}
+	commit, err := source.Resolve(ctx)
+	if err != nil {
+		source.Close()
+		return nil, "", nil, err
+	}
+	return commit.Tree, source.Dir(), func() { source.Close() }, nil
+}
+
+// source is where commits come from: a git.Repository or a git.Worktree.
+type source interface {
+	Resolve(context.Context) (*git.Commit, error)
+	Watch(context.Context) (<-chan struct{}, error)
+	Dir() string
+	String() string
+	Close() error
+}
+
+// openLocal opens a directory's saved files, or a commit of its repository where ref names one.
+func openLocal(dir, ref string) (source, error) {
+	if ref == "" {
+		return git.OpenWorktree(dir, git.Limits{}, nil)
+	}
+	parsed, err := git.ParseRef(ref)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return git.Open(git.Source{URL: dir, Ref: parsed}, git.Options{})
+}

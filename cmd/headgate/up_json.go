@@ -1,0 +1,101 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"time"
+
+	"headgate.dev/agent"
+	"headgate.dev/cmd/internal/local"
+	"headgate.dev/schema"
+)
+
+// jsonReport writes one JSON object per line.
+type jsonReport struct {
+	base
+	w     io.Writer
+	about about
+}
+
+func (r *jsonReport) write(v any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	// Nothing can be done about a reader that went away but to end with the next signal.
+	_ = json.NewEncoder(r.w).Encode(v)
+}
+
+type readyEvent struct {
+	Event      string  `json:"event"` // ready
+	Envoy      string  `json:"envoy"`
+	Repository string  `json:"repository"`
+	Path       string  `json:"path"`
+	StartMS    float64 `json:"startMs"`
+}
+
+func (r *jsonReport) ready(d time.Duration) {
+	r.write(readyEvent{Event: "ready", Envoy: envoyVersion, Repository: r.about.repository, Path: r.about.path, StartMS: ms(d)})
+}
+
+func (r *jsonReport) restarted(err error) {
+	r.write(errorEvent{Event: "error", Errors: schema.Errors{{Message: "Envoy ended and is started again: " + err.Error()}}})
+}
+
+type liveEvent struct {
+	Event    string        `json:"event"` // live
+	Ref      string        `json:"ref,omitempty"`
+	Revision string        `json:"revision"`
+	Subject  string        `json:"subject,omitempty"`
+	Objects  int           `json:"objects"`
+	Changed  int           `json:"changed"`
+	Removed  int           `json:"removed"`
+	Envoys   agent.Envoys  `json:"envoys"`
+	MS       stagesEvent   `json:"ms"`
+	Served   []local.Row   `json:"served,omitempty"`
+	Warnings schema.Errors `json:"warnings,omitempty"`
+	Refused  schema.Errors `json:"refused,omitempty"`
+}
+
+type stagesEvent struct {
+	Fetch  float64 `json:"fetch"`
+	Render float64 `json:"render"`
+	Apply  float64 `json:"apply"`
+	Ack    float64 `json:"ack"`
+	Total  float64 `json:"total"`
+}
+
+type errorEvent struct {
+	Event    string        `json:"event"` // error
+	Revision string        `json:"revision,omitempty"`
+	Subject  string        `json:"subject,omitempty"`
+	Serving  string        `json:"serving,omitempty"` // the revision that keeps serving
+	Errors   schema.Errors `json:"errors"`
+}
+
+func (r *jsonReport) outcome(o agent.Outcome) {
+	if o.Err != nil {
+		e := errorEvent{Event: "error", Errors: inputErrors(o.Err)}
+		if o.Commit != nil {
+			e.Revision, e.Subject = o.Commit.Revision, o.Commit.Subject
+		}
+		if o.Kept != nil {
+			e.Serving = o.Kept.Revision
+		}
+		r.write(e)
+		return
+	}
+	e := liveEvent{
+		Event: "live", Ref: o.Commit.Ref, Revision: o.Commit.Revision, Subject: o.Commit.Subject,
+		Objects: o.Change.Set.Len(), Changed: len(o.Change.Put), Removed: len(o.Change.Removed), Envoys: o.Live.Envoys,
+		MS: stagesEvent{
+			Fetch: ms(o.Stages.Fetch), Render: ms(o.Stages.Render), Apply: ms(o.Stages.Apply),
+			Ack: ms(o.Stages.Ack), Total: ms(o.Stages.Total)},
+		Warnings: o.Warnings, Refused: o.Live.Refused,
+	}
+	if o.Kept == nil {
+		e.Served, _ = r.stack.Rows(rowLimit)
+	}
+	r.write(e)
+}
+
+// ms gives milliseconds with three decimals.
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"headgate.dev/cmd/internal/term"
+	"headgate.dev/render"
+	"headgate.dev/schema"
+)
+
+func validateCommand(s streams) *cobra.Command {
+	var f treeFlags
+	output := "text"
+	c := &cobra.Command{
+		Use:   "validate [DIR]",
+		Short: "Say what is wrong with a directory",
+		Long: `Render a directory (default: the current one) and list everything that is wrong with it, all errors of all
+files at once, each with file, line, column and field. Exit code 0: nothing is wrong; 1: something is.
+
+--output github writes annotations for a workflow on GitHub, --output json an object with "errors" and "warnings".`,
+		Example: `  headgate validate
+  headgate validate deploy/prod --output github`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := oneOf("output", output, "text", "json", "github"); err != nil {
+				return err
+			}
+			result, err := f.render(cmd.Context(), args)
+			var errs schema.Errors
+			if err != nil && !errors.As(err, &errs) {
+				return err
+			}
+			if err := report(s, output, result, errs); err != nil {
+				return err
+			}
+			if len(errs) > 0 {
+				return fmt.Errorf("%w: %w", errSaid, errs)
+			}
+			return nil
+		},
+	}
+	f.add(c)
+	c.Flags().StringVarP(&output, "output", "o", output, "text, json or github")
+	mustComplete(c, "output", "text", "json", "github")
+	return c
+}
+
+func report(s streams, output string, r render.Result, errs schema.Errors) error {
+	switch output {
+	case "json":
+		return json.NewEncoder(s.out).Encode(struct {
+			Objects  int           `json:"objects"`
+			Errors   schema.Errors `json:"errors"`
+			Warnings schema.Errors `json:"warnings"`
+		}{r.Set.Len(), nonNil(errs), nonNil(r.Warnings)})
+	case "github":
+		annotate(s.out, "error", errs)
+		annotate(s.out, "warning", r.Warnings)
+		return nil
+	default:
+		listErrors(s.out, s.style(), r, errs)
+		return nil
+	}
+}
+
+func nonNil(errs schema.Errors) schema.Errors {
+	if errs == nil {
+		return schema.Errors{}
+	}
+	return errs
+}
+
+func listErrors(w io.Writer, style term.Style, r render.Result, errs schema.Errors) {
+	for _, e := range errs {
+		fmt.Fprintf(w, "%s %s\n", style.Bad("error"), e.Error())
+	}
+	for _, e := range r.Warnings {
+		fmt.Fprintf(w, "%s %s\n", style.Warn("warning"), e.Error())
+	}
+	if len(errs) > 0 {
+		fmt.Fprintf(w, "%s wrong\n", count(len(errs), "thing"))
+		return
+	}
+	fmt.Fprintf(w, "%s %s\n", style.Good("fine:"), count(r.Set.Len(), "object"))
+}
+
+// annotate writes workflow commands as GitHub documents them: "::error file=F,line=L,col=C::MESSAGE", with %, CR, LF and in
+// properties also : and , escaped.
+func annotate(w io.Writer, level string, errs schema.Errors) {
+	property := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
+	text := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
+	for _, e := range errs {
+		var where []string
+		if e.File != "" {
+			where = append(where, "file="+property.Replace(e.File))
+		}
+		if e.Line > 0 {
+			where = append(where, fmt.Sprintf("line=%d", e.Line))
+		}
+		if e.Column > 0 {
+			where = append(where, fmt.Sprintf("col=%d", e.Column))
+		}
+		message := e.Message
+		if e.Field != "" {
+			message = e.Field + ": " + message
+		}
+		fmt.Fprintf(w, "::%s %s::%s\n", level, strings.Join(where, ","), text.Replace(message))
+	}
+}

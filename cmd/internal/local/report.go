@@ -1,0 +1,178 @@
+package local
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"headgate.dev/proxy/engine"
+	"headgate.dev/proxy/envoy"
+	"headgate.dev/proxy/kube"
+	"headgate.dev/proxy/model"
+	"headgate.dev/proxy/resolve"
+	"headgate.dev/proxy/traffic"
+	"headgate.dev/schema"
+)
+
+// Row is one line of what is served.
+type Row struct {
+	Gateway  string      `json:"gateway"`
+	Listener string      `json:"listener"` // "http :8080": the protocol and the local port
+	Row      traffic.Row `json:"row"`
+	From     string      `json:"from"` // file:line
+	URL      string      `json:"url,omitempty"`
+}
+
+// Change is a Row that is not what it was. Before is nil for one that came, After for one that went.
+type Change struct {
+	Before, After *Row
+}
+
+// Rows lists everything that is served, up to limit rows, and tells how many there are.
+func (s *Stack) Rows(limit int) (rows []Row, total int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, h := range s.engine.ListHosts() {
+		total += len(h.After.Routes)
+		for _, r := range traffic.Rows(h.After) {
+			if len(rows) < limit {
+				rows = append(rows, s.row(h.After, r))
+			}
+		}
+	}
+	return rows, total
+}
+
+// Changed lists what the last Apply changed, up to limit rows, and tells how many there are.
+func (s *Stack) Changed(limit int) (changes []Change, total int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, h := range s.effects.Hosts {
+		for _, c := range traffic.Diff(traffic.Rows(h.Before), traffic.Rows(h.After)) {
+			if total++; len(changes) >= limit {
+				continue
+			}
+			var change Change
+			if c.Before != nil {
+				row := s.row(h.Before, *c.Before)
+				change.Before = &row
+			}
+			if c.After != nil {
+				row := s.row(h.After, *c.After)
+				change.After = &row
+			}
+			changes = append(changes, change)
+		}
+	}
+	return changes, total
+}
+
+func (s *Stack) row(h *model.Host, r traffic.Row) Row {
+	gateway, port := gatewayOf(h)
+	local := s.ports.public(gateway, port)
+	row := Row{
+		Gateway: gateway.String(), Listener: fmt.Sprintf("http :%d", local), Row: r,
+		From: s.originOf(r.Source.Kind, types.NamespacedName(r.Source.Name), r.Source.Rule).String(),
+	}
+	host := h.ID.Name
+	if host == "*" {
+		host = "localhost"
+	}
+	if !strings.HasPrefix(host, "*") && (host == "localhost" || strings.HasSuffix(host, ".localhost")) {
+		row.URL = fmt.Sprintf("http://%s:%d%s", host, local, path(r.Request))
+	}
+	return row
+}
+
+// path is the path of a request to try, for matches that name nothing but a path.
+func path(request string) string {
+	p := strings.TrimPrefix(request, "=")
+	if !strings.HasPrefix(p, "/") || strings.Contains(p, " ") {
+		return "/"
+	}
+	return p
+}
+
+// gatewayOf reads the Gateway out of a table's name, "namespace/gateway/80".
+func gatewayOf(h *model.Host) (model.Name, int32) {
+	namespace, rest, _ := strings.Cut(string(h.ID.Table), "/")
+	name, _, _ := strings.Cut(rest, "/")
+	return model.Name{Namespace: namespace, Name: name}, h.Port
+}
+
+// Count tells how many routes there are and how many Services they lead to.
+func (s *Stack) Count() (services, routes int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.backends.ports), len(s.engine.Snapshot().Names(kube.HTTPRoute))
+}
+
+// unserved lists what the last Apply left unserved: conditions of routes and listeners that say so.
+func (s *Stack) unserved() schema.Errors {
+	var errs schema.Errors
+	for i := range s.effects.Routes {
+		errs = append(errs, s.routeProblems(&s.effects.Routes[i])...)
+	}
+	for i := range s.effects.Gateways {
+		g := s.effects.Gateways[i].Result
+		if g == nil {
+			continue
+		}
+		at := s.originOf("Gateway", g.Name, -1)
+		for j := range g.Listeners {
+			l := &g.Listeners[j]
+			errs = append(errs, conditionErrors(at, "listener "+l.Name, l.Conditions)...)
+		}
+	}
+	return errs
+}
+
+func (s *Stack) routeProblems(r *engine.RouteState) schema.Errors {
+	name := r.Ref.Name
+	if r.Result == nil {
+		if s.engine.Snapshot().HTTPRoute(name) == nil {
+			return nil
+		}
+		return schema.Errors{{Position: s.originOf(r.Ref.Kind.String(), name, -1), Field: "spec.parentRefs",
+			Message: fmt.Sprintf("%s %s names no Gateway that is served here", r.Ref.Kind, name)}}
+	}
+	var errs schema.Errors
+	at := s.originOf(r.Ref.Kind.String(), name, -1)
+	for i := range r.Result.Parents {
+		p := &r.Result.Parents[i]
+		errs = append(errs, conditionErrors(at, fmt.Sprintf("%s %s at Gateway %s", r.Ref.Kind, name, p.Gateway), p.Conditions)...)
+	}
+	for _, p := range r.Problems {
+		errs = append(errs, &schema.Error{Position: s.originOf(p.Source.Kind, name, p.Source.Rule), Message: p.Message})
+	}
+	return errs
+}
+
+// conditionErrors turns conditions into errors: those that ought to be true and are not, and those that ought not to be.
+func conditionErrors(at schema.Position, subject string, conditions []resolve.Condition) schema.Errors {
+	bad := []string{string(gwv1.ListenerConditionConflicted), string(gwv1.RouteConditionPartiallyInvalid)}
+	var errs schema.Errors
+	for _, c := range conditions {
+		if c.Type == string(gwv1.ListenerConditionProgrammed) {
+			continue // it only repeats Accepted
+		}
+		if (c.Status == metav1.ConditionTrue) == slices.Contains(bad, c.Type) {
+			errs = append(errs, &schema.Error{Position: at, Message: fmt.Sprintf("%s: %s: %s", subject, c.Reason, c.Message)})
+		}
+	}
+	return errs
+}
+
+// nacked says what Envoy refused in terms of the objects it was made from.
+func (s *Stack) nacked(key envoy.Key, message string) schema.Error {
+	e := schema.Error{Message: fmt.Sprintf("Envoy refuses %s %s: %s", key.Type, key.Name, message)}
+	for _, ref := range s.engine.RoutesBehind(fleet, key) {
+		e.Position = s.originOf(ref.Kind.String(), ref.Name, -1)
+		break
+	}
+	return e
+}

@@ -1,0 +1,138 @@
+package local
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/types"
+	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"headgate.dev/agent"
+	"headgate.dev/proxy/engine"
+	"headgate.dev/proxy/envoy"
+	"headgate.dev/proxy/kube"
+	"headgate.dev/render/object"
+	"headgate.dev/schema"
+)
+
+// fleet is the only fleet there is: one Envoy serves every Gateway.
+const fleet = "local"
+
+// Apply implements agent.Target. Objects of kinds that the proxies do not know (a Deployment) are held and do nothing.
+func (s *Stack) Apply(_ context.Context, c agent.Change) error {
+	changes, errs := decode(c)
+	if len(errs) > 0 {
+		return errs.Sort()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// A Gateway that will be refused for its port must not have left traces in what is made up.
+	planned := append(changes[:len(changes):len(changes)], kube.ChangeOf(kube.Gateway, defaultGateway()))
+	if !s.needsDefaultGateway(changes) {
+		planned = planned[:len(changes)]
+	}
+	if err := s.ports.assign(listeners(planned, s.classIsOurs(changes))); err != nil {
+		return err
+	}
+	changes = s.world.complete(changes)
+	changes, err := s.backends.complete(changes)
+	if err != nil {
+		return fmt.Errorf("giving Services an endpoint: %w", err)
+	}
+	effects := s.engine.Step(changes)
+	s.epoch++
+	s.xds.Publish(fleet, s.epoch, resources(effects.XDS))
+	s.set, s.effects = c.Set, effects
+	return nil
+}
+
+// decode makes typed changes of what is to be put and removed. An object that does not fit its type is an error at
+// the place it comes from.
+func decode(c agent.Change) (changes []kube.Change, errs schema.Errors) {
+	for _, o := range c.Put {
+		change, known, err := kube.Decode(o.Content)
+		switch {
+		case err != nil:
+			errs = append(errs, &schema.Error{Position: o.Origin, Message: err.Error()})
+		case known:
+			changes = append(changes, change)
+		}
+	}
+	for _, id := range c.Removed {
+		if kind, known := kube.KindOf(id.Group, id.Kind); known {
+			changes = append(changes, kube.Change{Kind: kind, Name: types.NamespacedName{Namespace: id.Namespace, Name: id.Name}})
+		}
+	}
+	return changes, errs
+}
+
+// classIsOurs tells which GatewayClasses will be ours once the changes are in.
+func (s *Stack) classIsOurs(changes []kube.Change) func(string) bool {
+	coming := map[string]*gwv1.GatewayClass{}
+	for i := range changes {
+		if class, ok := changes[i].Object.(*gwv1.GatewayClass); ok {
+			coming[class.Name] = class
+		}
+	}
+	return func(name string) bool {
+		class := coming[name]
+		if class == nil {
+			class = s.engine.Snapshot().GatewayClass(name)
+		}
+		return class == nil && name == ClassName || class != nil && class.Spec.ControllerName == Controller
+	}
+}
+
+func (s *Stack) needsDefaultGateway(changes []kube.Change) bool {
+	needed := false
+	for i := range changes {
+		switch o := changes[i].Object.(type) {
+		case *gwv1.Gateway:
+			if changes[i].Name == gatewayRef.Name {
+				return false // the tree brings it
+			}
+		case *gwv1.HTTPRoute:
+			for _, parent := range parentsOf(o) {
+				needed = needed || parent == gatewayRef.Name
+			}
+		}
+	}
+	return needed
+}
+
+func resources(changes []engine.Change) []envoy.Resource {
+	out := make([]envoy.Resource, len(changes))
+	for i := range changes {
+		out[i] = changes[i].Resource
+	}
+	return out
+}
+
+// Wait implements agent.Liveness.
+func (s *Stack) Wait(ctx context.Context) (agent.Live, error) {
+	s.mu.Lock()
+	epoch := s.epoch
+	s.mu.Unlock()
+	status, err := s.xds.Wait(ctx, fleet, epoch)
+	live := agent.Live{Envoys: agent.Envoys{Acked: status.Acked, Total: status.Total}}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	live.Refused = s.unserved()
+	for _, r := range status.Refused {
+		refusal := s.nacked(r.Key, r.Message)
+		live.Refused = append(live.Refused, &refusal)
+	}
+	return live, err
+}
+
+// originOf finds where a route's rule was written.
+func (s *Stack) originOf(kind string, name types.NamespacedName, rule int) schema.Position {
+	o := s.set.Get(object.ID{Group: gwv1.GroupName, Kind: kind, Namespace: name.Namespace, Name: name.Name})
+	if o == nil {
+		return schema.Position{}
+	}
+	if rule < 0 {
+		return o.Origin
+	}
+	return o.OriginOf(fmt.Sprintf("/spec/rules/%d", rule))
+}

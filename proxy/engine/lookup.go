@@ -1,0 +1,51 @@
+package engine
+
+import (
+	"slices"
+
+	"headgate.dev/proxy/envoy"
+	"headgate.dev/proxy/kube"
+	"headgate.dev/proxy/model"
+)
+
+// ListHosts lists every host there is, in the order of their names.
+func (e *Engine) ListHosts() []HostChange {
+	ids := make([]model.HostID, 0, len(e.hosts))
+	for id := range e.hosts {
+		ids = append(ids, id)
+	}
+	slices.SortFunc(ids, compareHosts)
+	out := make([]HostChange, len(ids))
+	for i, id := range ids {
+		out[i] = HostChange{Gateway: e.hosts[id].gateway, After: e.hosts[id].model}
+	}
+	return out
+}
+
+// RoutesBehind lists the routes that a resource of a fleet was made from: whom to tell when a proxy refuses it. Empty
+// for a listener, which no route is part of. It looks at everything there is, and is for the rare refusal only.
+func (e *Engine) RoutesBehind(fleet string, key envoy.Key) []kube.Ref {
+	for id, h := range e.hosts {
+		if slices.Contains(h.keys, key) {
+			return e.routeHosts.Users(id, kube.CompareRefs)
+		}
+	}
+	for id, t := range e.tables {
+		if slices.Contains(t.keys, key) {
+			var refs []kube.Ref
+			for name := range t.wildcards {
+				refs = append(refs, e.routeHosts.Users(model.HostID{Table: id, Name: name}, kube.CompareRefs)...)
+			}
+			slices.SortFunc(refs, kube.CompareRefs)
+			return slices.Compact(refs)
+		}
+	}
+	for _, clusters := range e.backends {
+		for c := range clusters {
+			if c.fleet == fleet && (envoy.ClusterKey(c.cluster) == key || envoy.EndpointsKey(c.cluster) == key) {
+				return e.routeClusters.Users(c, kube.CompareRefs)
+			}
+		}
+	}
+	return nil
+}

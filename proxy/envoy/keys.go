@@ -1,0 +1,12 @@
+package envoy
+
+import "headgate.dev/proxy/model"
+
+// ListenerKey names the resource of a listener.
+func ListenerKey(id model.ListenerID) Key { return Key{ListenerType, listenerName(id)} }
+
+// ClusterKey names the resource of a cluster.
+func ClusterKey(id model.ClusterID) Key { return Key{ClusterType, id.String()} }
+
+// EndpointsKey names the resource of a cluster's endpoints.
+func EndpointsKey(id model.ClusterID) Key { return Key{EndpointType, id.String()} }

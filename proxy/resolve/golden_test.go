@@ -1,0 +1,302 @@
+package resolve_test
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/tools/txtar"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/yaml"
+
+	"headgate.dev/proxy/kube"
+	"headgate.dev/proxy/model"
+	"headgate.dev/proxy/resolve"
+)
+
+var update = flag.Bool("update", false, "rewrite the expected output in testdata")
+
+// TestGolden resolves the objects of each case and compares what comes out of them, as text.
+func TestGolden(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("finding cases: %v, %d files", err, len(files))
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			ar, err := txtar.ParseFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := resolveAll(snapshotOf(t, part(ar, "objects.yaml")))
+			if *update {
+				setPart(ar, "want", got)
+				if err := os.WriteFile(file, txtar.Format(ar), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if diff := cmp.Diff(string(part(ar, "want")), got); diff != "" {
+				t.Errorf("want -, got +:\n%s", diff)
+			}
+		})
+	}
+}
+
+func part(ar *txtar.Archive, name string) []byte {
+	for _, f := range ar.Files {
+		if f.Name == name {
+			return f.Data
+		}
+	}
+	return nil
+}
+
+func setPart(ar *txtar.Archive, name, text string) {
+	for i := range ar.Files {
+		if ar.Files[i].Name == name {
+			ar.Files[i].Data = []byte(text)
+			return
+		}
+	}
+	ar.Files = append(ar.Files, txtar.File{Name: name, Data: []byte(text)})
+}
+
+// snapshotOf reads YAML documents into a Snapshot. Objects without a namespace live in "default".
+func snapshotOf(t testing.TB, data []byte) *kube.Snapshot {
+	t.Helper()
+	var changes []kube.Change
+	for _, doc := range bytes.Split(data, []byte("\n---\n")) {
+		var content map[string]any
+		if err := yaml.Unmarshal(doc, &content); err != nil {
+			t.Fatalf("reading %s: %v", doc, err)
+		}
+		c, known, err := kube.Decode(content)
+		if err != nil || !known {
+			t.Fatalf("decoding %s: known %v, %v", doc, known, err)
+		}
+		if c.Kind != kube.GatewayClass && c.Kind != kube.Namespace && c.Name.Namespace == "" {
+			c.Object.SetNamespace("default")
+			c = kube.ChangeOf(c.Kind, c.Object)
+		}
+		changes = append(changes, c)
+	}
+	s := kube.NewSnapshot()
+	s.Apply(changes)
+	return s
+}
+
+// world is everything that the objects of a snapshot come to, put together as the engine does.
+type world struct {
+	s        *kube.Snapshot
+	gateways map[types.NamespacedName]*resolve.GatewayResult
+	routes   []*resolve.RouteResult
+	hosts    []*model.Host
+	clusters []model.ClusterID
+}
+
+func worldOf(s *kube.Snapshot) *world {
+	w := &world{s: s, gateways: map[types.NamespacedName]*resolve.GatewayResult{}}
+	contributions := map[model.HostID][]resolve.Contribution{}
+	owners := map[model.HostID]*resolve.GatewayResult{}
+	for _, name := range s.Names(kube.Gateway) {
+		g := resolve.Gateway(s, name)
+		w.gateways[name] = g
+		for _, id := range g.Hosts {
+			contributions[id], owners[id] = nil, g
+		}
+	}
+	for _, name := range s.Names(kube.HTTPRoute) {
+		r := resolve.HTTPRoute(s, name, func(n types.NamespacedName) *resolve.GatewayResult { return w.gateways[n] })
+		w.routes = append(w.routes, r)
+		for _, a := range r.Attachments {
+			contributions[a.Host] = append(contributions[a.Host], resolve.Contribution{Route: r, Specificity: a.Specificity})
+			owners[a.Host] = w.gateways[a.Gateway]
+		}
+		w.clusters = append(w.clusters, r.Clusters...)
+	}
+	for id, cs := range contributions {
+		w.hosts = append(w.hosts, resolve.Host(owners[id], id, cs))
+	}
+	slices.SortFunc(w.hosts, func(a, b *model.Host) int {
+		return strings.Compare(string(a.ID.Table)+" "+a.ID.Name, string(b.ID.Table)+" "+b.ID.Name)
+	})
+	slices.SortFunc(w.clusters, resolve.CompareClusters)
+	w.clusters = slices.Compact(w.clusters)
+	return w
+}
+
+func (w *world) attached(g types.NamespacedName) map[string]int32 {
+	out := map[string]int32{}
+	for _, r := range w.routes {
+		seen := map[string]bool{}
+		for _, p := range r.Parents {
+			for _, l := range p.Listeners {
+				if p.Gateway == g && !seen[l] {
+					seen[l] = true
+					out[l]++
+				}
+			}
+		}
+	}
+	return out
+}
+
+// resolveAll prints a world. Conditions that are as they should be are left out, but that of Accepted of a route.
+func resolveAll(s *kube.Snapshot) string {
+	var b strings.Builder
+	w := worldOf(s)
+	for _, name := range s.Names(kube.GatewayClass) {
+		c := resolve.Class(s, name.Name, "headgate.dev/gateway")
+		fmt.Fprintf(&b, "class %s ours=%v accepted=%v\n", c.Name, c.Ours, c.Accepted())
+		printConditions(&b, "  ", c.Conditions)
+	}
+	for _, name := range s.Names(kube.Gateway) {
+		g := w.gateways[name]
+		fmt.Fprintf(&b, "gateway %s\n", name)
+		printConditions(&b, "  ", g.Conditions)
+		attached := w.attached(name)
+		for _, l := range g.Listeners {
+			kinds := make([]string, len(l.Kinds))
+			for i, k := range l.Kinds {
+				kinds[i] = string(k.Kind)
+			}
+			fmt.Fprintf(&b, "  listener %s %s :%d %q kinds=%v attached=%d usable=%v\n", l.Name, l.Protocol, l.Port, l.Hostname, kinds, attached[l.Name], l.Usable)
+			printConditions(&b, "    ", l.Conditions)
+		}
+		for _, l := range g.Sockets {
+			fmt.Fprintf(&b, "  socket %s %d %s\n", l.Protocol, l.Port, l.Table)
+		}
+	}
+	for _, r := range w.routes {
+		fmt.Fprintf(&b, "route %s %s\n", r.Kind, r.Name)
+		for _, p := range r.Parents {
+			section := ""
+			if p.Ref.SectionName != nil {
+				section = "#" + string(*p.Ref.SectionName)
+			}
+			fmt.Fprintf(&b, "  parent %s%s listeners=%v\n", p.Gateway, section, p.Listeners)
+			printConditions(&b, "    ", p.Conditions)
+		}
+	}
+	for _, h := range w.hosts {
+		fmt.Fprintf(&b, "host %s %s\n", h.ID.Table, h.ID.Name)
+		for i := range h.Routes {
+			printRoute(&b, &h.Routes[i])
+		}
+	}
+	for _, c := range w.clusters {
+		fmt.Fprintf(&b, "cluster %s exists=%v", c, resolve.Cluster(s, c) != nil)
+		for _, e := range resolve.Endpoints(s, c).List {
+			fmt.Fprintf(&b, " %s", e.Address)
+			if e.Draining {
+				b.WriteString("(draining)")
+			}
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}
+
+func printConditions(b *strings.Builder, indent string, cs []resolve.Condition) {
+	for _, c := range cs {
+		good := c.Status == metav1.ConditionTrue && (c.Reason == c.Type)
+		if !good && c.Reason != "NoConflicts" {
+			fmt.Fprintf(b, "%s%s=%s %s: %s\n", indent, c.Type, c.Status, c.Reason, c.Message)
+		}
+	}
+}
+
+func printRoute(b *strings.Builder, r *model.Route) {
+	m := &r.Match
+	fmt.Fprintf(b, "  %s%s", [...]string{"", "=", "~"}[m.PathKind], m.Path)
+	if m.Method != "" {
+		fmt.Fprintf(b, " %s", m.Method)
+	}
+	for _, v := range m.Headers {
+		fmt.Fprintf(b, " %s%s", v.Name, value(v))
+	}
+	for _, v := range m.Query {
+		fmt.Fprintf(b, " ?%s%s", v.Name, value(v))
+	}
+	switch {
+	case r.Redirect != nil:
+		fmt.Fprintf(b, " -> redirect %d %q %q %d%s", r.Redirect.Code, r.Redirect.Scheme, r.Redirect.Host, r.Redirect.Port, pathEdit(r.Redirect.Path))
+	case r.Forward != nil:
+		printForward(b, r.Forward)
+	default:
+		fmt.Fprintf(b, " -> %d", r.Status)
+	}
+	b.WriteString(edits("request", r.RequestHeaders) + edits("response", r.ResponseHeaders))
+	if c := r.CORS; c != nil {
+		fmt.Fprintf(b, " cors%+v", *c)
+	}
+	fmt.Fprintf(b, " (%s %d", r.Source.Name, r.Source.Rule)
+	if r.Source.RuleName != "" {
+		fmt.Fprintf(b, " %s", r.Source.RuleName)
+	}
+	fmt.Fprintf(b, ".%d)\n", r.Source.Match)
+}
+
+func value(v model.ValueMatch) string {
+	if v.Regex {
+		return "~" + v.Value
+	}
+	return "=" + v.Value
+}
+
+func pathEdit(p *model.PathEdit) string {
+	switch {
+	case p == nil:
+		return ""
+	case p.Prefix:
+		return " prefix=" + p.Value
+	default:
+		return " path=" + p.Value
+	}
+}
+
+func rewrite(r *model.Rewrite) string {
+	if r == nil {
+		return ""
+	}
+	return fmt.Sprintf(" rewrite(host=%q%s)", r.Host, pathEdit(r.Path))
+}
+
+func edits(what string, e *model.HeaderEdit) string {
+	if e == nil {
+		return ""
+	}
+	return fmt.Sprintf(" %s(set=%v add=%v remove=%v)", what, e.Set, e.Add, e.Remove)
+}
+
+func printForward(b *strings.Builder, f *model.Forward) {
+	b.WriteString(" ->")
+	for _, be := range f.Backends {
+		name := "invalid"
+		if be.Cluster != (model.ClusterID{}) {
+			name = be.Cluster.String()
+		}
+		fmt.Fprintf(b, " %s*%d%s%s%s", name, be.Weight, edits("request", be.RequestHeaders), edits("response", be.ResponseHeaders), rewrite(be.Rewrite))
+	}
+	b.WriteString(rewrite(f.Rewrite))
+	if f.Timeout != nil {
+		fmt.Fprintf(b, " timeout=%s", *f.Timeout)
+	}
+	if f.BackendTimeout != nil {
+		fmt.Fprintf(b, " backendTimeout=%s", *f.BackendTimeout)
+	}
+	if f.Retry != nil {
+		fmt.Fprintf(b, " retry=%+v", *f.Retry)
+	}
+	for _, m := range f.Mirrors {
+		fmt.Fprintf(b, " mirror(%s %d/%d)", m.Cluster, m.Numerator, m.Denominator)
+	}
+}

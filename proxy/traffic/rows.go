@@ -1,0 +1,202 @@
+// Package traffic says in words what the model does with requests: a Row is one line of a routing table as people
+// read it (host, path → backend), a Change is a row before and after.
+//
+// Rows use the notation of service specs, so that what is printed can be written: "/api" is a prefix, "=/x" an exact
+// path, "~/x[0-9]+" a regular expression.
+package traffic
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"headgate.dev/proxy/model"
+)
+
+// Row is what happens to the requests of one host that match.
+type Row struct {
+	Host string `json:"host"`
+	// Request is the match: "/api", "GET =/x", "/api x-ring: beta".
+	Request string `json:"request"`
+	// Answer is the backend with its share ("shop:8080 (90 %), shop-v2:8080 (10 %)"), the redirect ("308 /new") or
+	// the status ("500"). The namespace of a backend is left out where it is the route's own.
+	Answer string `json:"answer"`
+	// Details are the other things the route does, one each: "timeout 5s", "set x-a: b".
+	Details []string     `json:"details,omitempty"`
+	Source  model.Source `json:"-"`
+}
+
+// Rows lists the routes of a host in the order in which they are tried. A nil host has none.
+func Rows(h *model.Host) []Row {
+	if h == nil {
+		return nil
+	}
+	rows := make([]Row, len(h.Routes))
+	for i := range h.Routes {
+		rows[i] = row(h.ID.Name, &h.Routes[i])
+	}
+	return rows
+}
+
+func row(host string, r *model.Route) Row {
+	return Row{Host: host, Request: request(&r.Match), Answer: answer(r), Details: details(r), Source: r.Source}
+}
+
+func request(m *model.Match) string {
+	var parts []string
+	if m.Method != "" {
+		parts = append(parts, m.Method)
+	}
+	parts = append(parts, [...]string{model.PathPrefix: "", model.PathExact: "=", model.PathRegex: "~"}[m.PathKind]+m.Path)
+	for _, h := range m.Headers {
+		parts = append(parts, h.Name+": "+value(h))
+	}
+	for _, q := range m.Query {
+		parts = append(parts, "?"+q.Name+"="+value(q))
+	}
+	return strings.Join(parts, " ")
+}
+
+func value(m model.ValueMatch) string {
+	if m.Regex {
+		return "~" + m.Value
+	}
+	return m.Value
+}
+
+func answer(r *model.Route) string {
+	switch {
+	case r.Redirect != nil:
+		return redirect(r.Redirect)
+	case r.Forward != nil:
+		return backends(r.Forward.Backends, r.Source.Namespace)
+	default:
+		return fmt.Sprint(r.Status)
+	}
+}
+
+func redirect(r *model.Redirect) string {
+	target := ""
+	if r.Scheme != "" {
+		target = r.Scheme + "://"
+	}
+	target += r.Host
+	if r.Port != 0 {
+		target += fmt.Sprintf(":%d", r.Port)
+	}
+	if r.Path != nil {
+		target += pathEdit(r.Path)
+	}
+	return fmt.Sprintf("%d %s", r.Code, target)
+}
+
+func pathEdit(p *model.PathEdit) string {
+	if p.Prefix {
+		return strings.TrimSuffix(p.Value, "/") + "/*"
+	}
+	return p.Value
+}
+
+func backends(bs []model.Backend, namespace string) string {
+	var total uint32
+	for _, b := range bs {
+		total += b.Weight
+	}
+	var parts []string
+	for _, b := range bs {
+		if b.Weight == 0 {
+			continue
+		}
+		text := cluster(b.Cluster, namespace)
+		if b.Weight != total {
+			text += fmt.Sprintf(" (%.4g %%)", 100*float64(b.Weight)/float64(total))
+		}
+		parts = append(parts, text)
+	}
+	return strings.Join(parts, ", ")
+}
+
+func cluster(c model.ClusterID, namespace string) string {
+	if c == (model.ClusterID{}) {
+		return "500"
+	}
+	name := c.Service.String()
+	if c.Service.Namespace == namespace {
+		name = c.Service.Name
+	}
+	return fmt.Sprintf("%s:%d", name, c.Port)
+}
+
+func details(r *model.Route) []string {
+	d := edits(nil, "", r.RequestHeaders)
+	d = edits(d, "answer ", r.ResponseHeaders)
+	if r.CORS != nil {
+		d = append(d, "CORS "+strings.Join(r.CORS.Origins, " "))
+	}
+	if r.Forward != nil {
+		d = forward(d, r.Forward, r.Source.Namespace)
+	}
+	return d
+}
+
+func forward(d []string, f *model.Forward, namespace string) []string {
+	d = rewrite(d, "", f.Rewrite)
+	d = duration(d, "timeout", f.Timeout)
+	d = duration(d, "backend timeout", f.BackendTimeout)
+	if f.Retry != nil {
+		d = append(d, fmt.Sprintf("retry %d", f.Retry.Attempts)+codes(f.Retry.Codes))
+	}
+	for _, m := range f.Mirrors {
+		d = append(d, fmt.Sprintf("mirror %.4g %% to %s", 100*float64(m.Numerator)/float64(m.Denominator),
+			cluster(m.Cluster, namespace)))
+	}
+	for i := range f.Backends {
+		b := &f.Backends[i]
+		to := cluster(b.Cluster, namespace) + ": "
+		d = edits(d, to, b.RequestHeaders)
+		d = edits(d, to+"answer ", b.ResponseHeaders)
+		d = rewrite(d, to, b.Rewrite)
+	}
+	return d
+}
+
+func codes(cs []int) string {
+	if len(cs) == 0 {
+		return ""
+	}
+	return " on " + strings.Trim(fmt.Sprint(cs), "[]")
+}
+
+func duration(d []string, name string, t *time.Duration) []string {
+	if t == nil {
+		return d
+	}
+	return append(d, name+" "+t.String())
+}
+
+func rewrite(d []string, prefix string, r *model.Rewrite) []string {
+	if r == nil {
+		return d
+	}
+	target := r.Host
+	if r.Path != nil {
+		target += pathEdit(r.Path)
+	}
+	return append(d, prefix+"rewrite "+target)
+}
+
+func edits(d []string, prefix string, e *model.HeaderEdit) []string {
+	if e == nil {
+		return d
+	}
+	for _, name := range e.Remove {
+		d = append(d, prefix+"remove "+name)
+	}
+	for _, h := range e.Set {
+		d = append(d, prefix+"set "+h.Name+": "+h.Value)
+	}
+	for _, h := range e.Add {
+		d = append(d, prefix+"add "+h.Name+": "+h.Value)
+	}
+	return d
+}

@@ -1,0 +1,118 @@
+package xds
+
+import (
+	endpoint "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	"google.golang.org/protobuf/proto"
+
+	"headgate.dev/proxy/envoy"
+)
+
+// resource is one resource of a fleet, shared by all streams and never changed.
+type resource struct {
+	envoy.Resource
+	// child is the RDS resource that a scope names; empty for the other types.
+	child string
+}
+
+// state is what every proxy of a fleet should have.
+type state struct {
+	epoch  uint64
+	types  [envoy.NumTypes]map[string]*resource
+	scopes map[string]int // by name of an RDS resource: how many scopes name it, if any
+}
+
+func newState() *state {
+	s := &state{scopes: map[string]int{}}
+	for t := range s.types {
+		s.types[t] = map[string]*resource{}
+	}
+	return s
+}
+
+// get finds the resource of a key, or nil.
+func (s *state) get(k envoy.Key) *resource { return s.types[k.Type][k.Name] }
+
+// apply makes one change and tells whether it changed anything.
+func (s *state) apply(c Change) bool {
+	old := s.get(c.Key)
+	if c.Body == nil {
+		if old != nil {
+			s.count(old.child, -1)
+			delete(s.types[c.Type], c.Name)
+		}
+		return old != nil
+	}
+	r := &resource{Resource: c}
+	if old != nil {
+		if old.Version == c.Version {
+			return false
+		}
+		s.count(old.child, -1)
+		r.Name = old.Name // one string for the map and all streams
+	}
+	if c.Type == envoy.ScopeType {
+		r.child = routesOf(c.Body)
+		s.count(r.child, 1)
+	}
+	s.types[c.Type][r.Name] = r
+	return true
+}
+
+// count records that by more scopes name an RDS resource.
+func (s *state) count(routes string, by int) {
+	if routes == "" {
+		return
+	}
+	if s.scopes[routes] += by; s.scopes[routes] == 0 {
+		delete(s.scopes, routes)
+	}
+}
+
+// expected tells whether a proxy that has everything else is certain to ask for a resource: those of the types it asks
+// for whole, the endpoints of a cluster and the routes of a scope.
+func (s *state) expected(k envoy.Key) bool {
+	switch k.Type {
+	case envoy.ClusterType, envoy.ListenerType, envoy.ScopeType:
+		return true
+	case envoy.EndpointType:
+		return s.types[envoy.ClusterType][k.Name] != nil
+	case envoy.RouteType:
+		return s.scopes[k.Name] > 0
+	}
+	return false
+}
+
+// all lists the expected keys: the first set of a proxy.
+func (s *state) all() []envoy.Key {
+	var keys []envoy.Key
+	for t, byName := range s.types {
+		for name := range byName {
+			if k := (envoy.Key{Type: envoy.Type(t), Name: name}); s.expected(k) {
+				keys = append(keys, k)
+			}
+		}
+	}
+	return keys
+}
+
+// routesOf reads which RDS resource a scope names. A scope that cannot be read names none; Envoy will say why.
+func routesOf(scope []byte) string {
+	var m route.ScopedRouteConfiguration
+	if err := proto.Unmarshal(scope, &m); err != nil {
+		return ""
+	}
+	return m.GetRouteConfigurationName()
+}
+
+// noEndpoints is the empty assignment for a cluster whose endpoints are not known: without any, it would warm until
+// Envoy's timeout of 15 s.
+func noEndpoints(cluster string) *resource {
+	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(&endpoint.ClusterLoadAssignment{ClusterName: cluster})
+	if err != nil {
+		return nil // the name is not UTF-8: no cluster has it
+	}
+	return &resource{Resource: envoy.Resource{
+		Key: envoy.Key{Type: envoy.EndpointType, Name: cluster}, Version: "none", Body: body,
+	}}
+}

@@ -1,0 +1,159 @@
+package kustomize
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"sync"
+
+	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/api/resmap"
+	"sigs.k8s.io/kustomize/kyaml/openapi"
+
+	"headgate.dev/schema"
+)
+
+// Run builds the unit. Every value of the documents it gives has the position it was written at: in the file of a
+// base, or in the patch or kustomization that brought it. The error is schema.Errors when the input is wrong.
+func (b *Build) Run() ([]*schema.Node, error) {
+	s := newStage()
+	dir := b.emit(s)
+	root := b.units[b.root].file
+	return s.run(dir, root, b.places())
+}
+
+// global guards what kustomize keeps for the whole process, its OpenAPI schema above all. Nothing we let through changes
+// that, so it is put back only after a build that ended in the middle.
+var global sync.Mutex
+
+func (s *stage) run(dir string, root *File, p *places) (nodes []*schema.Node, err error) {
+	if s.err != nil {
+		return nil, s.err
+	}
+	m, err := s.krusty(dir)
+	if err != nil {
+		return nil, schema.Errors{s.explain(err, root)}
+	}
+	objects := make([]made, 0, m.Size())
+	for _, r := range m.Resources() {
+		content, err := r.Map()
+		if err != nil {
+			return nil, schema.Errors{s.explain(err, root)}
+		}
+		staged := s.takeAnnotations(content, root)
+		objects = append(objects, made{content: content, at: p.object(s, staged, content)})
+	}
+	names, size := newNames(objects), 0
+	for _, o := range objects {
+		names.follow(o)
+		node := o.at.node()
+		if size += nodeSize(node); size > maxBytes {
+			return nil, schema.Errors{{
+				Position: schema.Position{File: root.Path}, Message: fmt.Sprintf("renders to more than %d MiB; split it", maxBytes>>20),
+			}}
+		}
+		nodes = append(nodes, node)
+	}
+	return nodes, nil
+}
+
+// krusty runs kustomize, once at a time in the whole process; a panic becomes an error.
+func (s *stage) krusty(dir string) (m resmap.ResMap, err error) {
+	global.Lock()
+	defer global.Unlock()
+	defer func() {
+		if r := recover(); r != nil {
+			openapi.ResetOpenAPI()
+			err = fmt.Errorf("kustomize gave up: %v", r)
+		}
+	}()
+	options := krusty.MakeDefaultOptions()
+	options.Reorder = krusty.ReorderOptionNone
+	return krusty.MakeKustomizer(options).Run(s.fs, "/"+dir)
+}
+
+const (
+	originAnnotation      = "config.kubernetes.io/origin"
+	transformerAnnotation = "alpha.config.kubernetes.io/transformations"
+)
+
+var (
+	stagedFile = regexp.MustCompile(`hgf\d{6}`)
+	stagedDir  = regexp.MustCompile(`hgk\d{6}`)
+	stagedPath = regexp.MustCompile(`(?:/|\.\./)?(?:hgk\d{6}/)?hg[fk]\d{6}`)
+)
+
+// takeAnnotations takes kustomize's own annotations off an object, unless the author asked for them, and gives the name
+// on stage of the file the object comes from.
+func (s *stage) takeAnnotations(content map[string]any, root *File) string {
+	metadata, _ := content["metadata"].(map[string]any)
+	annotations, _ := metadata["annotations"].(map[string]any)
+	text, _ := annotations[originAnnotation].(string)
+	asked := map[string]bool{}
+	for _, option := range root.k.BuildMetadata {
+		asked[option] = true
+	}
+	for key, option := range map[string]string{originAnnotation: "originAnnotations", transformerAnnotation: "transformerAnnotations"} {
+		value, ok := annotations[key].(string)
+		switch {
+		case !ok:
+		case asked[option]:
+			annotations[key] = s.translate(value)
+		default:
+			delete(annotations, key)
+		}
+	}
+	if annotations != nil && len(annotations) == 0 {
+		delete(metadata, "annotations")
+	}
+	if name := stagedFile.FindString(text); name != "" {
+		return name
+	}
+	return stagedDir.FindString(text)
+}
+
+// translate puts the names of the tree where those on stage stand.
+func (s *stage) translate(text string) string {
+	return stagedPath.ReplaceAllStringFunc(text, func(staged string) string {
+		name := staged[strings.LastIndexByte(staged, '/')+1:]
+		if original, ok := s.names[name]; ok {
+			return original
+		}
+		return staged
+	})
+}
+
+// explain makes the error of a build an error of the input: at the file kustomize speaks of, else at the root.
+func (s *stage) explain(err error, root *File) *schema.Error {
+	text := err.Error()
+	at := schema.Position{File: root.Path}
+	if name := s.names[stagedFile.FindString(text)]; name != "" {
+		at.File = name
+	}
+	message := essence(strings.Join(strings.Fields(s.translate(text)), " "))
+	if len(message) > maxMessage {
+		message = strings.ToValidUTF8(message[:maxMessage], "") + " …"
+	}
+	return &schema.Error{Position: at, Message: "kustomize: " + message}
+}
+
+// maxMessage bounds what is repeated of kustomize's messages, which may hold whole objects.
+const maxMessage = 2000
+
+// essence takes away what kustomize says around its message: that it then tried the file as a directory, and by which
+// functions it came there.
+func essence(message string) string {
+	if before, _, tried := strings.Cut(message, "': must build at directory"); tried {
+		message = before
+	}
+	for {
+		rest, ok := strings.CutPrefix(message, "accumulating resources: ")
+		if !ok {
+			rest, ok = strings.CutPrefix(message, "accumulation err='")
+		}
+		if !ok {
+			return message
+		}
+		message = rest
+	}
+}

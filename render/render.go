@@ -1,0 +1,146 @@
+// Package render turns a tree of files into Kubernetes objects, and the next revision of the tree into the next set of
+// objects for what the change costs.
+//
+// A leaf is a file, or a kustomization that must be built in one piece; leaves are what is counted as units. A node is a
+// leaf, a plain directory or a kustomization that is the sum of what it lists. A node is kept from revision to revision
+// as long as the digests of everything it was made from stay the same: its own, and those of what it read elsewhere. A
+// chain is the transforms of the kustomizations around a leaf, the innermost first. An offer is a gateway of the tree
+// that wants to be the default of some namespaces.
+//
+// Rendering has two passes: the first reads, builds and decodes, leaf by leaf; the second expands specs, which needs to
+// know the offers and the custom resources of the whole tree.
+package render
+
+import (
+	"io/fs"
+	"path"
+
+	"headgate.dev/render/kustomize"
+	"headgate.dev/render/object"
+	"headgate.dev/schema"
+)
+
+// Options is what a render depends on beside the tree.
+type Options struct {
+	// Gateway is the default gateway ("namespace/name", optionally "#listener") where the tree offers none; may be empty.
+	Gateway string
+	// Namespace is given to objects of namespaced kinds that say none. Empty: they keep none.
+	Namespace string
+}
+
+// Digester is implemented by a file system that knows content digests without reading: Digest gives the digest of a
+// file or a directory, the same for the same content and never for another (Git's blob and tree ids). The error of a
+// name that does not exist is fs.ErrNotExist.
+type Digester interface {
+	Digest(name string) (string, error)
+}
+
+// Result is a tree rendered without an error.
+type Result struct {
+	// Set is never nil; a tree without any object gives an empty one.
+	Set *object.Set
+	// Warnings are about input that renders, but probably not to what was meant.
+	Warnings schema.Errors
+	// Units is the number of leaves of the tree, Rendered how many of them were not kept from the last revision.
+	Rendered, Units int
+}
+
+// Renderer renders revision after revision of a tree. It is for one goroutine at a time. After an error it still knows
+// what it knew, so that the next good revision costs no more than its change.
+type Renderer struct {
+	root *node
+	dir  string
+	set  *object.Set
+	// in is what set was made from.
+	in   []*output
+	pass int
+}
+
+// New gives a Renderer that knows no revision yet.
+func New() *Renderer { return &Renderer{} }
+
+// Tree renders a directory with a Renderer of its own.
+func Tree(fsys fs.FS, dir string, options Options) (Result, error) {
+	return New().Tree(fsys, dir, options)
+}
+
+// Tree renders the directory dir of fsys; kustomizations may name what lies elsewhere in fsys. The error is
+// schema.Errors, everything that is wrong in all files, when the input is wrong, and any other when reading went wrong.
+// The objects of the Set are shared between revisions where they did not change.
+func (r *Renderer) Tree(fsys fs.FS, dir string, options Options) (Result, error) {
+	dir = path.Clean(dir)
+	t := newTree(fsys)
+	kind, err := t.Kind(dir)
+	if err != nil {
+		return Result{}, err
+	}
+	if kind != kustomize.Directory {
+		return Result{}, schema.Errors{{Position: schema.Position{File: dir}, Message: "is no directory of the tree"}}
+	}
+	old := r.root
+	if r.dir != dir {
+		old = nil
+	}
+	root, err := t.node(old, dir, env{})
+	if err != nil {
+		return Result{}, err
+	}
+	r.root, r.dir = root, dir
+	return r.assemble(t, options)
+}
+
+// assemble runs the second pass and makes the Set.
+func (r *Renderer) assemble(t *tree, options Options) (Result, error) {
+	leaves, errs := make([]*leaf, 0, len(r.in)+16), schema.Errors(nil)
+	r.root.collect(&leaves, &errs)
+	world, wrong := newWorld(leaves, options)
+	errs = append(errs, wrong...)
+	result := Result{Units: len(leaves)}
+	in := make([]*output, 0, len(leaves))
+	for _, l := range leaves {
+		out, err := l.output(t, world)
+		if err != nil {
+			return Result{}, err
+		}
+		errs = append(errs, out.errs...)
+		result.Warnings = append(result.Warnings, out.warnings...)
+		in = append(in, out)
+	}
+	if len(errs) > 0 {
+		return Result{}, errs.Sort()
+	}
+	if errs = r.replace(in); len(errs) > 0 {
+		return Result{}, errs
+	}
+	result.Set, result.Warnings, result.Rendered = r.set, result.Warnings.Sort(), t.rendered
+	return result, nil
+}
+
+// replace makes the Set of the outputs from the one before.
+func (r *Renderer) replace(in []*output) schema.Errors {
+	r.pass++
+	var add, drop []*object.Object
+	for _, out := range in {
+		out.pass = r.pass
+		if !out.in {
+			add = append(add, out.objects...)
+		}
+	}
+	for _, out := range r.in {
+		if out.pass != r.pass {
+			drop = append(drop, out.objects...)
+		}
+	}
+	set, errs := r.set.Replace(add, drop)
+	if len(errs) > 0 {
+		return errs
+	}
+	for _, out := range r.in {
+		out.in = false
+	}
+	for _, out := range in {
+		out.in = true
+	}
+	r.set, r.in = set, in
+	return nil
+}

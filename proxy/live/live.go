@@ -12,6 +12,7 @@
 package live
 
 import (
+	"maps"
 	"slices"
 	"strings"
 )
@@ -155,6 +156,29 @@ func (f *Fleet[K]) Forget(name string) {
 func (f *Fleet[K]) Ready(name string) bool {
 	p := f.proxies[name]
 	return p != nil && p.ready
+}
+
+// Owed lists the keys a proxy owes an answer for, in order: what is waited for.
+func (f *Fleet[K]) Owed(name string) []K {
+	p := f.proxies[name]
+	if p == nil {
+		return nil
+	}
+	return slices.SortedFunc(maps.Keys(p.owed), f.compare)
+}
+
+// Refuses tells whether a proxy refuses any key of some kind.
+func (f *Fleet[K]) Refuses(name string, kind func(K) bool) bool {
+	p := f.proxies[name]
+	if p == nil {
+		return false
+	}
+	for k := range p.refused {
+		if kind(k) {
+			return true
+		}
+	}
+	return false
 }
 
 // Status counts the ready proxies by how far they are. An epoch that was not published yet is live nowhere.

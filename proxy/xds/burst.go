@@ -59,7 +59,7 @@ func (s *session) withEndpoints(b *burst) {
 		}
 		h := sub.held[c.Name]
 		r := s.state.types[envoy.EndpointType][c.Name]
-		if r == nil && h.wanted {
+		if r == nil && (h.wanted || h.ahead) {
 			r = noEndpoints(c.Name)
 		}
 		if r != nil && !there[c.Name] {
@@ -102,17 +102,14 @@ func (s *session) write(rs []*resource, perResponse int) {
 	}
 	sub := &s.subs[rs[0].Type]
 	slices.SortFunc(rs, func(a, b *resource) int { return strings.Compare(a.Name, b.Name) })
+	rs = slices.CompactFunc(rs, func(a, b *resource) bool { return a.Name == b.Name })
 	sorted, known := make([]*resource, 0, len(rs)), []*resource(nil)
 	for _, r := range rs {
-		h := sub.held[r.Name]
-		if h.version == "" {
+		if sub.held[r.Name].version == "" {
 			sorted = append(sorted, r)
 		} else {
 			known = append(known, r)
 		}
-		h.version = r.Version
-		sub.held[r.Name] = h
-		s.live.Owe(s.proxy, r.Key)
 	}
 	rs = append(sorted, known...)
 	for len(rs) > 0 {
@@ -155,10 +152,15 @@ func (s *session) remove(t envoy.Type, names []string) {
 
 // respond puts a response out and awaits its answer.
 func (s *session) respond(r response) {
-	r.nonce = s.nextNonce()
+	s.nonce++
+	r.nonce = s.nonce
 	was := sent{typ: r.typ, epoch: s.state.epoch, names: r.removed, removal: len(r.removed) > 0}
 	for _, w := range r.writes {
 		was.names = append(was.names, w.Name)
+		h := s.subs[r.typ].held[w.Name]
+		h.version, h.since = w.Version, r.nonce
+		s.subs[r.typ].held[w.Name] = h
+		s.live.Owe(s.proxy, w.Key)
 	}
 	s.sent[r.nonce] = was
 	s.out.responses = append(s.out.responses, r)

@@ -21,7 +21,7 @@ type fleet struct {
 	state   *state
 	live    *live.Fleet[envoy.Key]
 	streams map[string]*stream // by proxy
-	away    map[string]*time.Timer
+	away    map[string]*absence
 	// changed is closed and made anew when live may have changed, if anybody waits for it.
 	changed chan struct{}
 	waited  bool
@@ -32,7 +32,7 @@ func newFleet(ctx context.Context, o Options) *fleet {
 	f := &fleet{
 		options: o, loaded: make(chan struct{}),
 		state: newState(), live: live.NewFleet(compareKeys),
-		streams: map[string]*stream{}, away: map[string]*time.Timer{}, changed: make(chan struct{}),
+		streams: map[string]*stream{}, away: map[string]*absence{}, changed: make(chan struct{}),
 	}
 	f.ctx, f.end = context.WithCancelCause(ctx)
 	return f
@@ -45,18 +45,7 @@ func compareKeys(a, b envoy.Key) int {
 func (f *fleet) publish(epoch uint64, changes []Change) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.state.epoch = epoch
-	changed, owed := make([]envoy.Key, 0, len(changes)), make([]envoy.Key, 0, len(changes))
-	for _, c := range changes {
-		if !f.state.apply(c) {
-			continue
-		}
-		changed = append(changed, c.Key)
-		// Clusters, endpoints and secrets stay for a while or for Envoy to drop: nobody waits for that.
-		if c.Body != nil || c.Type == envoy.ListenerType || c.Type == envoy.ScopeType || c.Type == envoy.RouteType {
-			owed = append(owed, c.Key)
-		}
-	}
+	changed, owed := f.state.publish(epoch, changes)
 	f.live.Publish(epoch, owed)
 	if len(changed) > 0 {
 		for _, st := range f.streams {
@@ -89,19 +78,24 @@ func (f *fleet) notify() {
 	}
 }
 
-// attach makes st the stream of its proxy and ends an earlier one. The lock is held.
-func (f *fleet) attach(st *stream) {
-	if old := f.streams[st.id.Proxy]; old != nil {
+// attach makes st the stream of its proxy and ends an earlier one. It returns the clusters that an earlier stream left
+// unsettled. The lock is held.
+func (f *fleet) attach(st *stream) (unsettled []string) {
+	proxy := st.id.Proxy
+	if old := f.streams[proxy]; old != nil {
 		old.end(errReplaced)
+		unsettled = old.session.unsettled()
 	}
-	if t := f.away[st.id.Proxy]; t != nil {
-		t.Stop()
-		delete(f.away, st.id.Proxy)
+	if a, ok := f.away[proxy]; ok {
+		a.forget.Stop()
+		delete(f.away, proxy)
+		unsettled = a.unsettled
 	}
-	f.streams[st.id.Proxy] = st
+	f.streams[proxy] = st
+	return unsettled
 }
 
-// detach ends a stream; its proxy is away for a while. A stream that was replaced is detached already.
+// detach ends a stream; its proxy is away for a while. A stream that was replaced, or never began, is not attached.
 func (f *fleet) detach(st *stream) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -112,24 +106,30 @@ func (f *fleet) detach(st *stream) {
 	delete(f.streams, proxy)
 	f.live.Disconnect(proxy)
 	f.notify()
-	var t *time.Timer
-	t = time.AfterFunc(f.options.ForgetAfter, func() {
+	a := &absence{unsettled: st.session.unsettled()}
+	a.forget = time.AfterFunc(f.options.ForgetAfter, func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		if f.away[proxy] == t {
+		if f.away[proxy] == a {
 			delete(f.away, proxy)
 			f.live.Forget(proxy)
 			f.notify()
 		}
 	})
-	f.away[proxy] = t
+	f.away[proxy] = a
+}
+
+// absence is a proxy whose stream broke.
+type absence struct {
+	forget    *time.Timer
+	unsettled []string // clusters, see session
 }
 
 func (f *fleet) stopTimers() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for proxy, t := range f.away {
-		t.Stop()
+	for proxy, a := range f.away {
+		a.forget.Stop()
 		delete(f.away, proxy)
 	}
 }

@@ -1,6 +1,8 @@
 package xds
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -21,11 +23,12 @@ type session struct {
 	subs  [envoy.NumTypes]subscription
 	nonce uint64
 	// sent are the responses without an answer, by nonce.
-	sent map[string]sent
+	sent map[uint64]sent
 	// doomed are the clusters to remove at their time, unless they are back; due is not after the first of them.
 	doomed map[string]time.Time
 	due    time.Time
-	// recast are the clusters sent before the proxy asked for any endpoints: it needs theirs, whatever it says it has.
+	// recast are the clusters sent before the proxy asked for any endpoints, here or without an answer on its last stream:
+	// it needs their endpoints, whatever it says it has.
 	recast map[string]struct{}
 
 	out output
@@ -40,7 +43,7 @@ type output struct {
 // response is a discovery response to send.
 type response struct {
 	typ     envoy.Type
-	nonce   string
+	nonce   uint64
 	writes  []*resource
 	removed []string
 }
@@ -72,7 +75,9 @@ type subscription struct {
 type held struct {
 	// version is what it was sent last on this stream, or said to have; empty: nothing.
 	version string
-	wanted  bool // it asked for it by name
+	// since is the nonce of the response that brought the version; 0 once it is acknowledged.
+	since  uint64
+	wanted bool // it asked for it by name
 	// ahead: it was sent before the proxy could ask, right behind what names it. The request to come is answered already.
 	ahead bool
 }
@@ -80,7 +85,7 @@ type held struct {
 func newSession(proxy string, s *state, l *live.Fleet[envoy.Key], removeAfter time.Duration) *session {
 	n := &session{
 		proxy: proxy, state: s, live: l, removeAfter: removeAfter,
-		sent: map[string]sent{}, doomed: map[string]time.Time{}, recast: map[string]struct{}{},
+		sent: map[uint64]sent{}, doomed: map[string]time.Time{}, recast: map[string]struct{}{},
 	}
 	for t := range n.subs {
 		n.subs[t].held = map[string]held{}
@@ -95,9 +100,25 @@ func (s *session) take() output {
 	return out
 }
 
-// start begins with the first request of the stream, which is also to be given to request.
-func (s *session) start(first *discovery.DeltaDiscoveryRequest) {
+// start begins with the first request of the stream, which is also to be given to request, and with what the last stream
+// of the proxy left unsettled.
+func (s *session) start(first *discovery.DeltaDiscoveryRequest, unsettled []string) {
+	for _, cluster := range unsettled {
+		s.recast[cluster] = struct{}{}
+	}
 	s.live.Connect(s.proxy, s.state.all(), len(first.GetInitialResourceVersions()) > 0)
+}
+
+// unsettled are the clusters that the proxy may have without the endpoints sent behind them: it gave no answer to either,
+// or did not come to ask for any.
+func (s *session) unsettled() []string {
+	clusters := slices.Collect(maps.Keys(s.recast))
+	for _, was := range s.sent {
+		if (was.typ == envoy.ClusterType || was.typ == envoy.EndpointType) && !was.removal {
+			clusters = append(clusters, was.names...)
+		}
+	}
+	return clusters
 }
 
 // wants tells whether the proxy is to be sent a resource whenever it changes.
@@ -117,14 +138,14 @@ func (s *session) change(keys []envoy.Key, now time.Time) {
 			s.gone(&b, k, now)
 		case !s.subs[k.Type].opened:
 			// Opening the type brings it, if anything does.
-			if !s.state.expected(k) {
+			if !s.state.expected(k) || s.refusesParents(k.Type) {
 				s.discharge(k)
 			}
 		case s.has(r):
-			if k.Type == envoy.ClusterType {
-				delete(s.doomed, k.Name)
-			}
 			s.discharge(k)
+			if k.Type == envoy.ClusterType {
+				s.back(&b, k.Name)
+			}
 		case s.wants(k):
 			b.write(r)
 		default:
@@ -134,9 +155,26 @@ func (s *session) change(keys []envoy.Key, now time.Time) {
 	s.send(&b, one)
 }
 
-// has tells whether the proxy has, or was sent, the resource as it is now.
+// refusesParents tells whether the proxy refuses resources that would make it ask for those of a type: it may never ask.
+func (s *session) refusesParents(t envoy.Type) bool {
+	return s.live.Refuses(s.proxy, func(k envoy.Key) bool {
+		switch t {
+		case envoy.EndpointType:
+			return k.Type == envoy.ClusterType
+		case envoy.ScopeType:
+			return k.Type == envoy.ListenerType
+		case envoy.RouteType:
+			return k.Type == envoy.ListenerType || k.Type == envoy.ScopeType
+		}
+		return false
+	})
+}
+
+// has tells whether the proxy has the resource as it is now, and said so. What is under way may yet be refused: it is sent
+// again after any change, so that there is an answer for that.
 func (s *session) has(r *resource) bool {
-	return s.subs[r.Type].held[r.Name].version == r.Version
+	h := s.subs[r.Type].held[r.Name]
+	return h.version == r.Version && h.since == 0
 }
 
 // gone adds to a burst what the removal of k from the state means for the proxy.
@@ -148,7 +186,7 @@ func (s *session) gone(b *burst, k envoy.Key, now time.Time) {
 			s.doom(k.Name, now)
 		}
 	case envoy.EndpointType:
-		if ok && h.wanted && s.state.types[envoy.ClusterType][k.Name] != nil {
+		if (h.wanted || h.ahead) && s.state.types[envoy.ClusterType][k.Name] != nil {
 			b.write(noEndpoints(k.Name))
 			return
 		}
@@ -169,6 +207,15 @@ func (s *session) doom(name string, now time.Time) {
 	s.doomed[name] = at
 	if s.due.IsZero() || at.Before(s.due) {
 		s.due = at
+	}
+}
+
+// back handles the return of a cluster that was to be removed: perhaps without the endpoints it had.
+func (s *session) back(b *burst, name string) {
+	delete(s.doomed, name)
+	k := envoy.Key{Type: envoy.EndpointType, Name: name}
+	if s.state.get(k) == nil && s.wants(k) {
+		s.missing(b, k)
 	}
 }
 
@@ -197,11 +244,12 @@ func (s *session) discharge(k envoy.Key) { s.live.Ack(s.proxy, k, s.state.epoch)
 
 // answer handles the ACK (no message) or NACK of a response. Answers to what was never sent are ignored.
 func (s *session) answer(nonce string, nack bool, message string) {
-	was, ok := s.sent[nonce]
-	if !ok {
+	n, err := strconv.ParseUint(nonce, 10, 64)
+	was, ok := s.sent[n]
+	if err != nil || !ok {
 		return
 	}
-	delete(s.sent, nonce)
+	delete(s.sent, n)
 	if nack && !was.removal && len(was.names) > 1 {
 		s.again(was)
 		return
@@ -213,6 +261,10 @@ func (s *session) answer(nonce string, nack bool, message string) {
 			continue
 		}
 		s.live.Ack(s.proxy, k, was.epoch)
+		if h, ok := s.subs[k.Type].held[name]; ok && h.since == n {
+			h.since = 0
+			s.subs[k.Type].held[name] = h
+		}
 	}
 }
 
@@ -222,7 +274,11 @@ func (s *session) again(was sent) {
 	var b burst
 	for _, name := range was.names {
 		k := envoy.Key{Type: was.typ, Name: name}
-		if r := s.state.get(k); r != nil && s.wants(k) {
+		r := s.state.get(k)
+		if r == nil && k.Type == envoy.EndpointType && s.state.types[envoy.ClusterType][name] != nil {
+			r = noEndpoints(name)
+		}
+		if r != nil && s.wants(k) {
 			b.write(r)
 			continue
 		}
@@ -235,31 +291,20 @@ func (s *session) again(was sent) {
 func (s *session) refuse(k envoy.Key, epoch uint64, message string) {
 	s.live.Nack(s.proxy, k, epoch, message)
 	s.out.refused = append(s.out.refused, refused{key: k, message: message})
-	var named []envoy.Key
-	switch k.Type {
-	case envoy.ClusterType:
-		named = append(named, envoy.Key{Type: envoy.EndpointType, Name: k.Name})
-	case envoy.ScopeType:
-		if r := s.state.get(k); r != nil {
-			named = append(named, envoy.Key{Type: envoy.RouteType, Name: r.child})
-		}
-	case envoy.ListenerType:
-		if !s.subs[envoy.ScopeType].opened {
-			for _, n := range s.state.all() {
-				if n.Type == envoy.ScopeType || n.Type == envoy.RouteType {
-					named = append(named, n)
-				}
+	var children []envoy.Key
+	if child, ok := named(s.state.get(k)); ok {
+		children = append(children, child)
+	}
+	if k.Type == envoy.ListenerType && !s.subs[envoy.ScopeType].opened {
+		for _, n := range s.state.all() {
+			if n.Type == envoy.ScopeType || n.Type == envoy.RouteType {
+				children = append(children, n)
 			}
 		}
 	}
-	for _, n := range named {
+	for _, n := range children {
 		if sub := &s.subs[n.Type]; !sub.opened || !s.wants(n) {
 			s.discharge(n)
 		}
 	}
-}
-
-func (s *session) nextNonce() string {
-	s.nonce++
-	return strconv.FormatUint(s.nonce, 10)
 }

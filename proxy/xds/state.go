@@ -33,9 +33,41 @@ func newState() *state {
 // get finds the resource of a key, or nil.
 func (s *state) get(k envoy.Key) *resource { return s.types[k.Type][k.Name] }
 
-// apply makes one change and tells whether it changed anything.
-func (s *state) apply(c Change) bool {
-	old := s.get(c.Key)
+// publish makes changes. It returns the keys whose resource, or need for it, changed, and those every proxy then owes an
+// answer for.
+func (s *state) publish(epoch uint64, changes []Change) (changed, owed []envoy.Key) {
+	s.epoch = epoch
+	for _, c := range changes {
+		old := s.get(c.Key)
+		if !s.apply(c, old) {
+			continue
+		}
+		changed = append(changed, c.Key)
+		// Clusters, endpoints and secrets stay for a while or for Envoy to drop: nobody waits for that.
+		if c.Body != nil || c.Type == envoy.ListenerType || c.Type == envoy.ScopeType || c.Type == envoy.RouteType {
+			owed = append(owed, c.Key)
+		}
+		if child, ok := named(old); ok && s.get(child) != nil && !s.expected(child) {
+			changed = append(changed, child) // nobody will ask for it
+		}
+	}
+	return changed, owed
+}
+
+// named is the resource that only this one, a scope or a cluster, makes proxies ask for.
+func named(r *resource) (envoy.Key, bool) {
+	switch {
+	case r == nil:
+	case r.Type == envoy.ClusterType:
+		return envoy.Key{Type: envoy.EndpointType, Name: r.Name}, true
+	case r.child != "":
+		return envoy.Key{Type: envoy.RouteType, Name: r.child}, true
+	}
+	return envoy.Key{}, false
+}
+
+// apply makes one change to what was old, and tells whether it is one.
+func (s *state) apply(c Change, old *resource) bool {
 	if c.Body == nil {
 		if old != nil {
 			s.count(old.child, -1)

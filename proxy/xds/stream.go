@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strconv"
 	"time"
 
 	discovery "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
@@ -131,9 +132,9 @@ func (st *stream) begin(first *discovery.DeltaDiscoveryRequest) {
 	f := st.fleet
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.attach(st)
+	unsettled := f.attach(st)
 	st.session = newSession(st.id.Proxy, f.state, f.live, st.options.RemoveAfter)
-	st.session.start(first)
+	st.session.start(first, unsettled)
 }
 
 // dequeue empties the queue, in order. The fleet's lock is held.
@@ -186,7 +187,7 @@ func (st *stream) step(decide func(*session)) (next time.Time, err error) {
 
 // message is a response as it goes on the wire. The bodies are not copied.
 func (r response) message() *discovery.DeltaDiscoveryResponse {
-	m := &discovery.DeltaDiscoveryResponse{TypeUrl: r.typ.URL(), Nonce: r.nonce, RemovedResources: r.removed}
+	m := &discovery.DeltaDiscoveryResponse{TypeUrl: r.typ.URL(), Nonce: strconv.FormatUint(r.nonce, 10), RemovedResources: r.removed}
 	resources, bodies := make([]discovery.Resource, len(r.writes)), make([]anypb.Any, len(r.writes))
 	m.Resources = make([]*discovery.Resource, len(r.writes))
 	for i, w := range r.writes {

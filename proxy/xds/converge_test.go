@@ -318,13 +318,13 @@ func (c *converge) check() {
 }
 
 func (c *converge) fail(format string, a ...any) {
-	c.t.Fatalf("%s\n%s", fmt.Sprintf(format, a...), strings.Join(c.log[max(0, len(c.log)-120):], "\n"))
+	c.t.Fatalf("%s\n%s", fmt.Sprintf(format, a...), strings.Join(c.log[max(0, len(c.log)-200):], "\n"))
 }
 
 // Whatever is published, refused, lost and late: in the end the proxy has what it should have, waits for nothing, and
 // the status says so.
 func TestConverge(t *testing.T) {
-	for seed := range uint64(40000) {
+	for seed := range uint64(2000) {
 		rnd := rand.New(rand.NewPCG(seed, 7))
 		c := &converge{t: t, rnd: rnd, state: newState(), live: live.NewFleet(compareKeys), model: newModel(rnd)}
 		c.note("seed %d", seed)

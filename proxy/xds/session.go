@@ -109,13 +109,15 @@ func (s *session) start(first *discovery.DeltaDiscoveryRequest, unsettled []stri
 	s.live.Connect(s.proxy, s.state.all(), len(first.GetInitialResourceVersions()) > 0)
 }
 
-// unsettled are the clusters that the proxy may have without the endpoints sent behind them: it gave no answer to either,
-// or did not come to ask for any.
+// unsettled are the clusters that the proxy may have without the endpoints sent behind them: it did not acknowledge
+// either, or did not come to ask for any.
 func (s *session) unsettled() []string {
 	clusters := slices.Collect(maps.Keys(s.recast))
-	for _, was := range s.sent {
-		if (was.typ == envoy.ClusterType || was.typ == envoy.EndpointType) && !was.removal {
-			clusters = append(clusters, was.names...)
+	for _, t := range []envoy.Type{envoy.ClusterType, envoy.EndpointType} {
+		for name, h := range s.subs[t].held {
+			if h.since != 0 {
+				clusters = append(clusters, name)
+			}
 		}
 	}
 	return clusters

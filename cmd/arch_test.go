@@ -71,7 +71,7 @@ var table = []row{
 	{"agent/controller", edge, []string{"agent", "schema"},
 		"the controller-runtime edge: everything worth testing without it is in agent"},
 
-	{"proxy/kube", pure, []string{"schema"},
+	{"proxy/kube", pure, []string{"schema", "proxy/incr"},
 		"a snapshot and its indexes: the same for an informer and for a rendered tree"},
 	{"proxy/kube/kubetest", edge, []string{"proxy/kube"},
 		"random worlds from a seed, for the tests of whatever takes changes"},

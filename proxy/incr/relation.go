@@ -1,5 +1,5 @@
 // Package incr holds the small pieces that let the engine pay for a change and not for the world: a Relation that
-// knows both directions of "A uses B", and a Set of keys whose results must be computed again.
+// knows both directions of "A uses B", an Index that knows one, and a Set of keys whose results must be computed again.
 //
 // Nothing here knows Kubernetes or Envoy, and nothing is safe for concurrent use: one goroutine owns an engine.
 package incr
@@ -13,7 +13,7 @@ import (
 // from both ends. The zero value is empty and ready.
 type Relation[A, B comparable] struct {
 	forward map[A][]B
-	back    map[B]map[A]struct{}
+	back    Index[B, A]
 }
 
 // Put makes bs exactly what a is related to and returns the difference to what it was: each b that came and each that
@@ -26,11 +26,11 @@ func (r *Relation[A, B]) Put(a A, bs []B) (added, removed []B) {
 	for _, b := range old {
 		if !slices.Contains(bs, b) {
 			removed = append(removed, b)
-			r.unlink(a, b)
+			r.back.Remove(b, a)
 		}
 	}
 	for _, b := range bs {
-		if r.link(a, b) {
+		if r.back.Add(b, a) {
 			added = append(added, b)
 		}
 	}
@@ -46,44 +46,14 @@ func (r *Relation[A, B]) Put(a A, bs []B) (added, removed []B) {
 	return added, removed
 }
 
-func (r *Relation[A, B]) link(a A, b B) bool {
-	users := r.back[b]
-	if _, known := users[a]; known {
-		return false
-	}
-	if users == nil {
-		if r.back == nil {
-			r.back = map[B]map[A]struct{}{}
-		}
-		users = make(map[A]struct{}, 1)
-		r.back[b] = users
-	}
-	users[a] = struct{}{}
-	return true
-}
-
-func (r *Relation[A, B]) unlink(a A, b B) {
-	users := r.back[b]
-	if delete(users, a); len(users) == 0 {
-		delete(r.back, b)
-	}
-}
-
 // Of gives what a is related to, as it was put.
 func (r *Relation[A, B]) Of(a A) []B { return r.forward[a] }
 
 // Used tells whether any a is related to b.
-func (r *Relation[A, B]) Used(b B) bool { return len(r.back[b]) > 0 }
+func (r *Relation[A, B]) Used(b B) bool { return r.back.Has(b) }
 
-// Users gives every a related to b in the order of less.
-func (r *Relation[A, B]) Users(b B, less func(A, A) int) []A {
-	users := make([]A, 0, len(r.back[b]))
-	for a := range r.back[b] {
-		users = append(users, a)
-	}
-	slices.SortFunc(users, less)
-	return users
-}
+// Users gives every a related to b in the order of compare.
+func (r *Relation[A, B]) Users(b B, compare func(A, A) int) []A { return r.back.Of(b, compare) }
 
 // Set is a set of keys to work on. The zero value is empty and ready.
 type Set[K comparable] map[K]struct{}

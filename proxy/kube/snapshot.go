@@ -37,7 +37,6 @@ func NewSnapshot() *Snapshot {
 		services:   table[*corev1.Service]{},
 		slices:     table[*discoveryv1.EndpointSlice]{},
 		namespaces: table[*corev1.Namespace]{},
-		links:      index{},
 	}
 }
 
@@ -143,10 +142,10 @@ func put[T Object](s *Snapshot, tab table[T], c *Change, t *Touched) {
 func (s *Snapshot) relink(c *Change, old, now []link, t *Touched) {
 	r := Ref{Kind: c.Kind, Name: c.Name}
 	for _, l := range old {
-		s.links.remove(l, r)
+		s.links.Remove(l, r)
 	}
 	for _, l := range now {
-		s.links.add(l, r)
+		s.links.Add(l, r)
 	}
 	if c.Kind == EndpointSlice {
 		for _, ls := range [][]link{old, now} {

@@ -35,6 +35,17 @@ func TestRenderCommand(t *testing.T) {
 	}
 }
 
+func TestRenderMasksSecrets(t *testing.T) {
+	repo := newRepo(t, map[string]string{"secret.yaml": "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {password: canary}\n"})
+	code, out, errs := headgate(t, "render", repo.Dir)
+	if code != exitFine || strings.Contains(out, "canary") || !strings.Contains(errs, "--show-secrets") {
+		t.Errorf("exit %d\n%s%s", code, out, errs)
+	}
+	if _, out, errs = headgate(t, "render", repo.Dir, "--show-secrets"); !strings.Contains(out, "canary") || errs != "" {
+		t.Errorf("asked for:\n%s%s", out, errs)
+	}
+}
+
 func TestRenderOutsideARepository(t *testing.T) {
 	dir := t.TempDir()
 	must(t, os.WriteFile(filepath.Join(dir, "hello.yaml"), []byte(spec("hello", "hello.test", "")), 0o644))

@@ -8,7 +8,7 @@ import (
 
 func renderCommand(s streams) *cobra.Command {
 	var f treeFlags
-	output := "yaml"
+	output, secrets := "yaml", false
 	c := &cobra.Command{
 		Use:   "render [DIR]",
 		Short: "Print the objects a directory stands for",
@@ -16,7 +16,7 @@ func renderCommand(s streams) *cobra.Command {
 other manifest in it, as a stream in a stable order: the same tree gives the same bytes. Nothing is applied.
 
 The saved files are read; --ref reads a commit instead. In a Git repository, kustomizations may refer to
-directories beside DIR.`,
+directories beside DIR. The values of Secrets are masked unless --show-secrets asks for them.`,
 		Example: `  headgate render
   headgate render examples/01-hello -o json
   headgate render --ref main deploy/prod`,
@@ -32,15 +32,29 @@ directories beside DIR.`,
 			for _, w := range result.Warnings {
 				cmd.PrintErrln("warning:", w.Error())
 			}
+			if masked := secretsIn(result.Set); masked > 0 && !secrets {
+				cmd.PrintErrf("note: the values of %s are masked; do not apply this output without --show-secrets\n", count(masked, "Secret"))
+			}
 			write := object.WriteYAML
 			if output == "json" {
 				write = object.WriteJSON
 			}
-			return write(s.out, result.Set.All(), object.PrintOptions{})
+			return write(s.out, result.Set.All(), object.PrintOptions{Secrets: secrets})
 		},
 	}
 	f.add(c)
 	c.Flags().StringVarP(&output, "output", "o", output, "yaml or json (one object per line)")
+	c.Flags().BoolVar(&secrets, "show-secrets", false, "print the values of Secrets, for output that is to be applied")
 	mustComplete(c, "output", "yaml", "json")
 	return c
+}
+
+func secretsIn(set *object.Set) int {
+	n := 0
+	for o := range set.All() {
+		if o.ID.Group == "" && o.ID.Kind == "Secret" {
+			n++
+		}
+	}
+	return n
 }

@@ -22,10 +22,10 @@ import (
 // redirects refused.
 type httpPeer struct {
 	bounds
-	base     transport.Endpoint // without user
-	auth     transport.AuthMethod
-	trusting *http.Transport
-	client   transport.Transport
+	base      transport.Endpoint // without user
+	auth      transport.AuthMethod
+	transport *http.Transport
+	client    transport.Transport
 }
 
 func newHTTP(u *url.URL, a Auth, b bounds) (*httpPeer, error) {
@@ -48,9 +48,9 @@ func newHTTP(u *url.URL, a Auth, b bounds) (*httpPeer, error) {
 	case a.Username != "" || a.Password != "":
 		t.auth = &githttp.BasicAuth{Username: a.Username, Password: a.Password}
 	}
-	t.trusting = http.DefaultTransport.(*http.Transport).Clone()
-	t.trusting.ResponseHeaderTimeout = time.Minute
-	if t.trusting.TLSClientConfig, err = tlsConfig(a); err != nil {
+	t.transport = http.DefaultTransport.(*http.Transport).Clone()
+	t.transport.ResponseHeaderTimeout = time.Minute
+	if t.transport.TLSClientConfig, err = tlsConfig(a); err != nil {
 		return nil, &AuthError{URL: b.url, Err: err}
 	}
 	t.client = githttp.NewClient(&http.Client{Transport: t, CheckRedirect: t.checkRedirect})
@@ -94,7 +94,7 @@ func (t *httpPeer) checkRedirect(to *http.Request, via []*http.Request) error {
 
 // RoundTrip implements http.RoundTripper for go-git.
 func (t *httpPeer) RoundTrip(q *http.Request) (*http.Response, error) {
-	res, err := t.trusting.RoundTrip(q)
+	res, err := t.transport.RoundTrip(q)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ func (t *httpPeer) open(context.Context) (session, error) {
 	return &httpSession{UploadPackSession: s, peer: t}, nil
 }
 
-func (t *httpPeer) close() { t.trusting.CloseIdleConnections() }
+func (t *httpPeer) close() { t.transport.CloseIdleConnections() }
 
 // httpSession is go-git's, with errors that name no credentials and have the types of this package.
 type httpSession struct {

@@ -149,6 +149,8 @@ func (r *remote) advertised(ctx context.Context) (*packp.AdvRefs, error) {
 			Remedy: "make one with \"git init --object-format=sha1\" and push the files there"}
 	case errors.As(err, &unexpected):
 		err = fmt.Errorf("the answer is not Git's protocol: %s", unexpected.Msg) // its data may be a whole page
+	case errors.Is(err, packp.ErrEmptyInput), errors.Is(err, pktline.ErrInvalidPktLen):
+		err = fmt.Errorf("the answer is not Git's protocol: %w", err)
 	}
 	r.end()
 	return nil, err

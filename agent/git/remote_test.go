@@ -2,6 +2,8 @@ package git
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -15,6 +17,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 	"time"
 )
 
@@ -314,6 +317,42 @@ func TestTLS(t *testing.T) {
 	for _, a := range []Auth{{CA: []byte("x")}, {ClientCert: []byte("x"), ClientKey: []byte("y")}} {
 		if _, err := Open(Source{URL: url, Auth: a}, Options{Cache: t.TempDir()}); !errors.As(err, &au) {
 			t.Errorf("got %v", err)
+		}
+	}
+}
+
+func TestClientCertificate(t *testing.T) {
+	_, _, s := published(t)
+	secure := httptest.NewUnstartedServer(s.Config.Handler)
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secure.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
+	secure.StartTLS()
+	defer secure.Close()
+	pair := secure.TLS.Certificates[0] // any will do, so the server's own
+	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := Auth{CA: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]})}
+	url := secure.URL + "/repo.git"
+	if _, err := open(t, Source{URL: url, Auth: a}).Resolve(context.Background()); err == nil {
+		t.Error("without a certificate it went well")
+	}
+	a.ClientCert, a.ClientKey = a.CA, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})
+	resolve(t, open(t, Source{URL: url, Auth: a}))
+}
+
+func TestBounded(t *testing.T) {
+	beyond := errors.New("beyond")
+	for limit, want := range map[int64]string{0: "", 3: "abc", 5: "abcde", 6: "abcde"} {
+		r := &bounded{r: iotest.OneByteReader(strings.NewReader("abcde")), left: limit, tooBig: beyond}
+		got, err := io.ReadAll(r)
+		if string(got) != want || errors.Is(err, beyond) != (limit < 5) {
+			t.Errorf("limit %d: %q, %v", limit, got, err)
+		}
+		r = &bounded{r: strings.NewReader("abcde"), left: limit, tooBig: beyond}
+		if got, err := io.ReadAll(r); string(got) != want || errors.Is(err, beyond) != (limit < 5) {
+			t.Errorf("limit %d: %q, %v", limit, got, err)
 		}
 	}
 }

@@ -150,3 +150,15 @@ func BenchmarkFetchCommit1000(b *testing.B) {
 		digests(b, resolve(b, r), service(i%1000))
 	}
 }
+
+// A poll that finds nothing new.
+func BenchmarkFetchUnchanged(b *testing.B) {
+	_, url, _ := published(b)
+	r := open(b, Source{URL: url})
+	resolve(b, r)
+	b.ReportAllocs()
+	b.ResetTimer()
+	for range b.N {
+		resolve(b, r)
+	}
+}

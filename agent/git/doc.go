@@ -16,8 +16,8 @@
 //
 // Local repositories, remotes and work trees answer to the same two methods, Resolve and Watch.
 //
-// It is the only package that imports go-git and fluxcd's git packages, and shows neither. go-git stores and reads
-// objects; the fetch protocol is spoken here (version 2, and 0 where a server knows no other), because a fetch must be
-// bounded in bytes, must not follow a redirect to another host, and must not need every reference of a repository with a
-// million of them. No git program is run.
+// It is the only package that imports go-git and fluxcd's git packages, and shows neither. go-git speaks the protocol and
+// stores and reads objects; answers are bounded in bytes, and redirects to another host refused, in what it is given to
+// speak over. It knows versions 0 and 1 of the protocol, in which a server lists all its references each time it is
+// asked. No git program is run, and nothing that go-git keeps for the whole process is changed.
 package git

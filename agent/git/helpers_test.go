@@ -118,8 +118,7 @@ func awaitHint(t testing.TB, hints <-chan struct{}) {
 type server struct {
 	*httptest.Server
 	requests  atomic.Int64
-	bytes     atomic.Int64 // of answers
-	onlyV0    atomic.Bool
+	bytes     atomic.Int64                     // of answers
 	intercept atomic.Pointer[http.HandlerFunc] // answers instead, unless it is nil
 }
 
@@ -137,9 +136,6 @@ func serve(t testing.TB, root string) *server {
 		if f := s.intercept.Load(); f != nil {
 			(*f)(w, r)
 			return
-		}
-		if s.onlyV0.Load() {
-			r.Header.Del("Git-Protocol")
 		}
 		backend.ServeHTTP(&counting{ResponseWriter: w, n: &s.bytes}, r)
 	}))

@@ -1,7 +1,6 @@
 package git
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -12,164 +11,156 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
+	"github.com/go-git/go-git/v5/plumbing/transport"
+	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
 )
 
-// httpTransport speaks Git's smart protocol over http(s).
-type httpTransport struct {
-	client *http.Client
-	url    string // for errors
-	auth   Auth
-	base   *url.URL // without user; moves with a redirect on the same host
+// httpPeer is reached by go-git's http transport, over a client of our own: that is where answers are bounded and
+// redirects refused.
+type httpPeer struct {
+	bounds
+	base      transport.Endpoint // without user
+	auth      transport.AuthMethod
+	transport *http.Transport
+	client    transport.Transport
 }
 
-const (
-	agent      = "headgate"
-	infoRefs   = "/info/refs"
-	uploadPack = "/git-upload-pack"
-)
-
-func newHTTP(u *url.URL, a Auth) (*httpTransport, error) {
-	t := &httpTransport{url: display(u), auth: a}
-	if u.User != nil && a.Username == "" && a.BearerToken == "" {
-		t.auth.Username = u.User.Username()
-		t.auth.Password, _ = u.User.Password()
-	}
+func newHTTP(u *url.URL, a Auth, b bounds) (*httpPeer, error) {
+	t := &httpPeer{bounds: b}
 	base := *u
 	base.User, base.RawQuery, base.Fragment = nil, "", ""
-	base.Path, base.RawPath = strings.TrimSuffix(u.Path, "/"), strings.TrimSuffix(u.RawPath, "/")
-	t.base = &base
-	tr := http.DefaultTransport.(*http.Transport).Clone()
-	tr.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-	tr.ResponseHeaderTimeout = time.Minute
+	ep, err := transport.NewEndpoint(base.String())
+	if err != nil {
+		return nil, fmt.Errorf("opening %s: the URL cannot be used", b.url)
+	}
+	t.base = *ep
+	t.base.Path = strings.TrimSuffix(base.EscapedPath(), "/")
+	if u.User != nil && a.Username == "" && a.BearerToken == "" {
+		a.Username = u.User.Username()
+		a.Password, _ = u.User.Password()
+	}
+	switch {
+	case a.BearerToken != "":
+		t.auth = &githttp.TokenAuth{Token: a.BearerToken}
+	case a.Username != "" || a.Password != "":
+		t.auth = &githttp.BasicAuth{Username: a.Username, Password: a.Password}
+	}
+	t.transport = http.DefaultTransport.(*http.Transport).Clone()
+	t.transport.ResponseHeaderTimeout = time.Minute
+	if t.transport.TLSClientConfig, err = tlsConfig(a); err != nil {
+		return nil, &AuthError{URL: b.url, Err: err}
+	}
+	t.client = githttp.NewClient(&http.Client{Transport: t, CheckRedirect: t.checkRedirect})
+	return t, nil
+}
+
+func tlsConfig(a Auth) (*tls.Config, error) {
+	c := &tls.Config{MinVersion: tls.VersionTLS12}
 	if len(a.CA) > 0 {
 		pool, err := x509.SystemCertPool()
 		if err != nil {
 			pool = x509.NewCertPool()
 		}
 		if !pool.AppendCertsFromPEM(a.CA) {
-			return nil, &AuthError{URL: t.url, Err: errors.New("the CA bundle holds no certificate in PEM")}
+			return nil, errors.New("the CA bundle holds no certificate in PEM")
 		}
-		tr.TLSClientConfig.RootCAs = pool
+		c.RootCAs = pool
 	}
 	if len(a.ClientCert) > 0 || len(a.ClientKey) > 0 {
 		pair, err := tls.X509KeyPair(a.ClientCert, a.ClientKey)
 		if err != nil {
-			return nil, &AuthError{URL: t.url, Err: fmt.Errorf("reading the client certificate: %w", err)}
+			return nil, fmt.Errorf("reading the client certificate: %w", err)
 		}
-		tr.TLSClientConfig.Certificates = []tls.Certificate{pair}
+		c.Certificates = []tls.Certificate{pair}
 	}
-	t.client = &http.Client{Transport: tr, CheckRedirect: t.checkRedirect}
-	return t, nil
+	return c, nil
 }
 
 // checkRedirect lets a server rename a repository or move from http to https, on its own host. The refused request is
-// never sent, so no credential reaches another host.
-func (t *httpTransport) checkRedirect(to *http.Request, via []*http.Request) error {
+// never sent, so no credential reaches another host. go-git refuses redirects of anything but the first request.
+func (t *httpPeer) checkRedirect(to *http.Request, via []*http.Request) error {
 	from := via[0].URL
 	same := to.URL.Host == from.Host && to.URL.Scheme == from.Scheme
 	upgrade := from.Scheme == "http" && to.URL.Scheme == "https" && from.Port() == "" && to.URL.Host == from.Host
-	switch {
-	case !same && !upgrade:
+	if !same && !upgrade {
 		return &UnsupportedError{Doing: "asking " + t.url, What: "a redirect to " + display(to.URL),
 			Remedy: "if that is where the repository is now, use that URL"}
-	case via[0].Method != http.MethodGet:
-		return &UnsupportedError{Doing: "fetching from " + t.url, What: "a redirect in the middle of a fetch"}
-	case len(via) > 5:
-		return fmt.Errorf("asking %s: redirected more than 5 times", t.url)
 	}
 	return nil
 }
 
-func (t *httpTransport) Advertise(ctx context.Context) (io.ReadCloser, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, t.base.String()+infoRefs+"?service=git-upload-pack", nil)
-	if err != nil {
-		return nil, fmt.Errorf("asking %s: the URL cannot be used", t.url)
-	}
-	res, err := t.do(req, "application/x-git-upload-pack-advertisement")
+// RoundTrip implements http.RoundTripper for go-git.
+func (t *httpPeer) RoundTrip(q *http.Request) (*http.Response, error) {
+	res, err := t.transport.RoundTrip(q)
 	if err != nil {
 		return nil, err
 	}
-	if path, ok := strings.CutSuffix(res.Request.URL.Path, infoRefs); ok && path != t.base.Path {
-		moved := *res.Request.URL
-		moved.Path, moved.RawPath, moved.RawQuery = path, "", ""
-		t.base = &moved
-	} else if ok {
-		t.base.Scheme = res.Request.URL.Scheme
+	want, body := "application/x-git-upload-pack-advertisement", t.listing(res.Body)
+	if q.Method == http.MethodPost {
+		want, body = "application/x-git-upload-pack-result", t.fetched(res.Body)
 	}
-	return res.Body, nil
-}
-
-func (t *httpTransport) Call(ctx context.Context, body []byte) (io.ReadCloser, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.base.String()+uploadPack, bytes.NewReader(body))
-	if err != nil {
-		return nil, fmt.Errorf("asking %s: the URL cannot be used", t.url)
+	if got := res.Header.Get("Content-Type"); res.StatusCode == http.StatusOK && got != want {
+		_ = res.Body.Close() // nothing of it is wanted
+		return nil, fmt.Errorf("the server answers with %.60q, which is not Git's smart protocol: is this a repository's URL?", got)
 	}
-	req.Header.Set("Content-Type", "application/x-git-upload-pack-request")
-	req.Header.Set("Accept", "application/x-git-upload-pack-result")
-	res, err := t.do(req, "application/x-git-upload-pack-result")
-	if err != nil {
-		return nil, err
-	}
-	return res.Body, nil
-}
-
-func (t *httpTransport) do(req *http.Request, contentType string) (*http.Response, error) {
-	req.Header.Set("User-Agent", "git/2.0 ("+agent+")") // some servers answer HTML to what does not begin with "git/"
-	req.Header.Set("Git-Protocol", "version=2")
-	switch {
-	case t.auth.BearerToken != "":
-		req.Header.Set("Authorization", "Bearer "+t.auth.BearerToken)
-	case t.auth.Username != "" || t.auth.Password != "":
-		req.SetBasicAuth(t.auth.Username, t.auth.Password)
-	}
-	res, err := t.client.Do(req)
-	if err != nil {
-		return nil, t.sendError(err)
-	}
-	if err := t.statusError(res, contentType); err != nil {
-		return nil, errors.Join(err, res.Body.Close())
-	}
+	res.Body = bodyOf{Reader: body, Closer: res.Body}
 	return res, nil
 }
 
-// sendError takes the URL out of an error, which is named anyway and here without credentials.
-func (t *httpTransport) sendError(err error) error {
+func (t *httpPeer) open(context.Context) (session, error) {
+	ep := t.base // go-git changes it on a redirect
+	s, err := t.client.NewUploadPackSession(&ep, t.auth)
+	if err != nil {
+		return nil, fmt.Errorf("asking %s: %w", t.url, err)
+	}
+	return &httpSession{UploadPackSession: s, peer: t}, nil
+}
+
+func (t *httpPeer) close() { t.transport.CloseIdleConnections() }
+
+// httpSession is go-git's, with errors that name no credentials and have the types of this package.
+type httpSession struct {
+	transport.UploadPackSession
+	peer *httpPeer
+}
+
+func (s *httpSession) AdvertisedReferencesContext(ctx context.Context) (*packp.AdvRefs, error) {
+	refs, err := s.UploadPackSession.AdvertisedReferencesContext(ctx)
+	return refs, s.peer.explain(err)
+}
+
+func (s *httpSession) UploadPack(ctx context.Context, q *packp.UploadPackRequest) (io.ReadCloser, error) {
+	res, err := s.UploadPackSession.UploadPack(ctx, q)
+	return res, s.peer.explain(err)
+}
+
+func (t *httpPeer) explain(err error) error {
+	var unexpected *plumbing.UnexpectedError // it does not unwrap
+	if errors.As(err, &unexpected) {
+		err = unexpected.Err
+	}
 	var ue *url.Error
 	if errors.As(err, &ue) {
 		err = ue.Err
 	}
-	var unsupported *UnsupportedError
 	var cert *tls.CertificateVerificationError
+	var status *githttp.Err
 	switch {
-	case errors.As(err, &unsupported):
-		return unsupported
 	case errors.As(err, &cert):
 		return &AuthError{URL: t.url, Err: fmt.Errorf("its certificate is not trusted: %w", err)}
-	}
-	return fmt.Errorf("asking %s: %w", t.url, err)
-}
-
-func (t *httpTransport) statusError(res *http.Response, contentType string) error {
-	switch {
-	case res.StatusCode == http.StatusUnauthorized && t.anonymous():
+	case errors.Is(err, transport.ErrAuthenticationRequired) && t.auth == nil:
 		return &AuthError{URL: t.url, Err: errors.New("the server wants credentials (401)")}
-	case res.StatusCode == http.StatusUnauthorized, res.StatusCode == http.StatusForbidden:
-		return &AuthError{URL: t.url, Err: fmt.Errorf("the server refuses these credentials (%d)", res.StatusCode)}
-	case res.StatusCode == http.StatusNotFound:
+	case errors.Is(err, transport.ErrAuthenticationRequired):
+		return &AuthError{URL: t.url, Err: errors.New("the server refuses these credentials (401)")}
+	case errors.Is(err, transport.ErrAuthorizationFailed):
+		return &AuthError{URL: t.url, Err: errors.New("the server refuses these credentials (403)")}
+	case errors.Is(err, transport.ErrRepositoryNotFound):
 		return &NotFoundError{Where: t.url, Hint: "many servers also say so of repositories these credentials may not see"}
-	case res.StatusCode != http.StatusOK:
-		return fmt.Errorf("asking %s: the server answers %s", t.url, res.Status)
-	case res.Header.Get("Content-Type") != contentType:
-		return fmt.Errorf("asking %s: the server answers with %.60q, which is not Git's smart protocol: is this a repository's URL?",
-			t.url, res.Header.Get("Content-Type"))
+	case errors.As(err, &status):
+		return fmt.Errorf("asking %s: the server answers %s", t.url, status.Response.Status)
 	}
-	return nil
+	return err
 }
-
-func (t *httpTransport) anonymous() bool {
-	return t.auth.Username == "" && t.auth.Password == "" && t.auth.BearerToken == ""
-}
-
-func (t *httpTransport) Stateless() bool { return true }
-func (t *httpTransport) end()            {}
-func (t *httpTransport) close()          { t.client.CloseIdleConnections() }

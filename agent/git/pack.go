@@ -1,13 +1,13 @@
 package git
 
 import (
-	"bufio"
 	"bytes"
-	"compress/zlib"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/go-git/go-git/v5/plumbing/format/packfile"
 )
 
 // packSizes are the sizes of a pack's objects when inflated, in bytes.
@@ -16,99 +16,65 @@ type packSizes struct {
 	largest, total int64
 }
 
-// Kinds of a pack's entries that are not whole objects.
-const (
-	offsetDelta = 6
-	baseDelta   = 7
-)
-
 // measure walks through a pack without keeping anything, so that what is too large is known before go-git reads it into
-// memory: a megabyte can inflate to a gigabyte.
+// memory: a megabyte can inflate to a gigabyte. It stops at an object beyond maxObject.
 func measure(r io.Reader) (packSizes, error) {
-	br := bufio.NewReaderSize(r, 64<<10)
-	head := make([]byte, 12)
-	if _, err := io.ReadFull(br, head); err != nil || !bytes.Equal(head[:4], []byte("PACK")) {
-		return packSizes{}, errors.New("it is not a pack")
-	}
-	s := packSizes{objects: int64(binary.BigEndian.Uint32(head[8:]))}
-	z, err := zlib.NewReader(bytes.NewReader(emptyZlib))
+	sc := packfile.NewScanner(r)
+	_, n, err := sc.Header()
+	s := packSizes{objects: int64(n)}
 	if err != nil {
 		return s, err
 	}
 	for i := range s.objects {
-		n, err := measureEntry(br, z)
+		size, err := measureEntry(sc)
 		if err != nil {
 			return s, fmt.Errorf("object %d: %w", i, err)
 		}
-		s.total += n
-		if s.largest = max(s.largest, n); s.largest > maxObject {
+		s.total += size
+		if s.largest = max(s.largest, size); s.largest > maxObject {
 			return s, nil
 		}
 	}
 	return s, nil
 }
 
-// emptyZlib gives a reader something to begin with.
-var emptyZlib = []byte{0x78, 0x9c, 0x03, 0x00, 0x00, 0x00, 0x00, 0x01}
-
-// measureEntry gives the size that an entry says it has, and moves past it. It stops at one beyond maxObject.
-func measureEntry(br *bufio.Reader, z io.ReadCloser) (int64, error) {
-	kind, size, err := entryHead(br)
-	if err != nil || size > maxObject {
-		return size, err
+// measureEntry gives the size of the object that the next entry makes, and moves past it. It stops at one beyond maxObject.
+func measureEntry(sc *packfile.Scanner) (int64, error) {
+	h, err := sc.NextObjectHeader()
+	if err != nil || h.Length > maxObject {
+		return maxObject + 1, err
 	}
-	if err := z.(zlib.Resetter).Reset(br, nil); err != nil {
+	var start beginning
+	n, _, err := sc.NextObject(&start)
+	switch {
+	case err != nil:
 		return 0, err
+	case n != h.Length:
+		return 0, errors.New("it has another size than it says")
+	case !h.Type.IsDelta():
+		return n, nil
 	}
-	in := bufio.NewReaderSize(io.LimitReader(z, size+1), 32)
-	if kind == offsetDelta || kind == baseDelta {
-		made, err := madeBy(in)
-		if err != nil || made > maxObject {
-			return made, err
-		}
-		_, err = io.Copy(io.Discard, in)
-		return max(size, made), err
-	}
-	n, err := io.Copy(io.Discard, in)
-	if err == nil && n != size {
-		err = errors.New("it has another size than it says")
-	}
-	return size, err
-}
-
-// entryHead reads up to where an entry's compressed bytes begin.
-func entryHead(br *bufio.Reader) (kind byte, size int64, err error) {
-	b, err := br.ReadByte()
-	if err != nil {
-		return 0, 0, err
-	}
-	kind, size = b>>4&7, int64(b&15)
-	for shift := 4; b&0x80 != 0; shift += 7 {
-		if b, err = br.ReadByte(); err != nil {
-			return 0, 0, err
-		}
-		if shift > 53 {
-			return 0, 0, errors.New("a size that is none")
-		}
-		size |= int64(b&0x7f) << shift
-	}
-	switch kind {
-	case offsetDelta:
-		_, err = binary.ReadUvarint(br) // as long as Git's own encoding, if not the same number
-	case baseDelta:
-		_, err = br.Discard(20)
-	}
-	return kind, size, err
+	made, err := madeBy(bytes.NewReader(start))
+	return max(n, made), err
 }
 
 // madeBy reads the beginning of a delta: the sizes of its base and of what it makes of it.
-func madeBy(in *bufio.Reader) (int64, error) {
-	if _, err := binary.ReadUvarint(in); err != nil {
+func madeBy(delta io.ByteReader) (int64, error) {
+	if _, err := binary.ReadUvarint(delta); err != nil {
 		return 0, err
 	}
-	made, err := binary.ReadUvarint(in)
+	made, err := binary.ReadUvarint(delta)
 	if err == nil && made > 1<<62 {
 		err = errors.New("a delta of an impossible size")
 	}
 	return int64(made), err
+}
+
+// beginning keeps the first bytes that are written to it.
+type beginning []byte
+
+// Write implements io.Writer.
+func (b *beginning) Write(p []byte) (int, error) {
+	*b = append(*b, p[:min(len(p), 1024-len(*b))]...)
+	return len(p), nil
 }

@@ -7,6 +7,13 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/go-git/go-git/v5/plumbing"
+)
+
+const (
+	ofsDelta = byte(plumbing.OFSDeltaObject)
+	refDelta = byte(plumbing.REFDeltaObject)
 )
 
 // packOf makes a pack of one entry that says it has a size.
@@ -31,8 +38,8 @@ func TestMeasurePacks(t *testing.T) {
 	}{
 		"a blob":            {packOf(3, 5, nil, []byte("hello")), 5},
 		"a large blob":      {packOf(3, maxObject+1, nil, []byte("hello")), maxObject + 1},
-		"an offset delta":   {packOf(offsetDelta, uint64(len(delta)), []byte{0x81, 1}, delta), maxObject + 1},
-		"a delta of a base": {packOf(baseDelta, uint64(len(delta)), make([]byte, 20), delta), maxObject + 1},
+		"an offset delta":   {packOf(ofsDelta, uint64(len(delta)), []byte{5}, delta), maxObject + 1},
+		"a delta of a base": {packOf(refDelta, uint64(len(delta)), make([]byte, 20), delta), maxObject + 1},
 	} {
 		s, err := measure(bytes.NewReader(c.pack))
 		if err != nil || s.largest != c.largest || s.objects != 1 {
@@ -68,7 +75,7 @@ func TestMeasureRealPack(t *testing.T) {
 
 func FuzzMeasure(f *testing.F) {
 	f.Add(packOf(3, 5, nil, []byte("hello")))
-	f.Add(packOf(offsetDelta, 5, []byte{0x81, 1}, []byte("\x01\x02abc")))
+	f.Add(packOf(ofsDelta, 5, []byte{5}, []byte("\x01\x02abc")))
 	f.Fuzz(func(t *testing.T, pack []byte) {
 		if s, err := measure(bytes.NewReader(pack)); err == nil && s.objects > 0 && s.total < s.largest {
 			t.Errorf("%+v", s)

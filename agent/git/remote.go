@@ -1,25 +1,35 @@
 package git
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
+	"slices"
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
-
-	"headgate.dev/agent/git/internal/wire"
+	"github.com/go-git/go-git/v5/plumbing/format/pktline"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp/sideband"
+	"github.com/go-git/go-git/v5/plumbing/transport"
 )
 
-// transport carries the protocol, and can be given back.
-type transport interface {
-	wire.Transport
-	// end ends an exchange, close everything.
-	end()
+// peer is the other end of a remote.
+type peer interface {
+	// open begins an exchange, which the context ends at the latest.
+	open(ctx context.Context) (session, error)
 	close()
+}
+
+// session is one exchange with a server: its references, then at most one pack.
+type session interface {
+	AdvertisedReferencesContext(ctx context.Context) (*packp.AdvRefs, error)
+	UploadPack(ctx context.Context, q *packp.UploadPackRequest) (io.ReadCloser, error)
+	Close() error
 }
 
 // remote is a repository that is polled and fetched from.
@@ -27,9 +37,12 @@ type remote struct {
 	url    string // shown
 	ref    Ref
 	limits Limits
-	t      transport
-	peer   *wire.Peer
+	peer   peer
 	cache  *storeCache
+
+	// of the exchange that has begun, if any
+	session session
+	refs    *packp.AdvRefs
 
 	listings listings
 	at       target // what last was found
@@ -48,16 +61,15 @@ func openRemote(src Source, o Options) (*remote, error) {
 	if o.Cache == "" {
 		return nil, fmt.Errorf("opening %s: no cache directory is given to fetch into", r.url)
 	}
-	var t transport
+	limits := bounds{url: r.url, refs: r.limits.Refs, pack: r.limits.Pack}
 	if u.Scheme == "ssh" {
-		t, err = newSSH(u, src.Auth)
+		r.peer, err = newSSH(u, src.Auth, limits)
 	} else {
-		t, err = newHTTP(u, src.Auth)
+		r.peer, err = newHTTP(u, src.Auth, limits)
 	}
 	if err != nil {
 		return nil, err
 	}
-	r.t, r.peer = t, wire.NewPeer(t, r.wireLimits())
 	// A store lacks the blobs above the limit it was fetched with.
 	key := sha256.Sum256(fmt.Appendf(nil, "%s\n%d", r.url, r.limits.Blob))
 	if r.cache, err = openCache(o.Cache, fmt.Sprintf("%x", key[:8])); err != nil {
@@ -66,24 +78,12 @@ func openRemote(src Source, o Options) (*remote, error) {
 	return r, nil
 }
 
-func (r *remote) wireLimits() wire.Limits {
-	return wire.Limits{
-		Refs: r.limits.Refs, Pack: r.limits.Pack, Blob: r.limits.Blob,
-		TooManyRefs: &TooBigError{What: "listing the references of " + r.url, Limit: r.limits.Refs, Unit: "bytes",
-			Hint: "name the reference in full (\"refs/heads/main\"), so that only it is asked for; a server that speaks only protocol 0 lists all of them anyway: hide some there, or raise the limit"},
-		TooBig: &TooBigError{What: "fetching from " + r.url, Limit: r.limits.Pack, Unit: "bytes",
-			Hint: "raise the limit, or keep large files elsewhere"},
-		WrongFormat: &UnsupportedError{Doing: "asking " + r.url, What: "a repository whose ids are not SHA-1",
-			Remedy: "make one with \"git init --object-format=sha1\" and push the files there"},
-	}
-}
-
 // resolve implements origin.
 func (r *remote) resolve(ctx context.Context) (*Commit, error) {
 	if r.last != nil && r.at.ref == "" && r.at.hash == r.ref.Commit {
 		return r.last, nil // an id never means anything else
 	}
-	defer r.t.end()
+	defer r.end()
 	t, err := r.find(ctx)
 	if err != nil {
 		return nil, r.explain(ctx, "asking for "+r.ref.String()+" at", err)
@@ -121,58 +121,101 @@ func (r *remote) explain(ctx context.Context, doing string, err error) error {
 	return fmt.Errorf("%s %s: %w", doing, r.url, err)
 }
 
+// advertised begins an exchange, if none has begun, and gives what the server says first.
+func (r *remote) advertised(ctx context.Context) (*packp.AdvRefs, error) {
+	if r.session != nil {
+		return r.refs, nil
+	}
+	var err error
+	if r.session, err = r.peer.open(ctx); err != nil {
+		r.session = nil
+		return nil, err
+	}
+	r.refs, err = r.session.AdvertisedReferencesContext(ctx)
+	var (
+		unexpected *packp.ErrUnexpectedData
+		said       *pktline.ErrorLine
+	)
+	switch {
+	case err == nil:
+		return r.refs, nil
+	case errors.Is(err, transport.ErrEmptyRemoteRepository):
+		r.refs = packp.NewAdvRefs()
+		return r.refs, nil
+	case errors.As(err, &said):
+		err = fmt.Errorf("the server says %q", said.Text)
+	case errors.As(err, &unexpected) && bytes.Contains(unexpected.Data, []byte("object-format=sha256")):
+		err = &UnsupportedError{Doing: "asking " + r.url, What: "a repository whose ids are not SHA-1",
+			Remedy: "make one with \"git init --object-format=sha1\" and push the files there"}
+	case errors.As(err, &unexpected):
+		err = fmt.Errorf("the answer is not Git's protocol: %s", unexpected.Msg) // its data may be a whole page
+	case errors.Is(err, packp.ErrEmptyInput), errors.Is(err, pktline.ErrInvalidPktLen):
+		err = fmt.Errorf("the answer is not Git's protocol: %w", err)
+	}
+	r.end()
+	return nil, err
+}
+
+// end ends an exchange.
+func (r *remote) end() {
+	if r.session != nil {
+		_ = r.session.Close() // nothing of it is needed any more
+		r.session, r.refs = nil, nil
+	}
+}
+
 // find asks what the Ref means now.
 func (r *remote) find(ctx context.Context) (target, error) {
 	if r.ref.Commit != "" {
 		return target{hash: r.ref.Commit}, nil
 	}
-	q := wire.Query{Names: r.ref.candidates()}
-	switch {
-	case r.ref.SemVer != "":
-		q.Prefix = "refs/tags/"
-	case q.Names == nil:
-		q.Names = []string{"HEAD"}
-	}
-	refs, err := r.peer.List(ctx, q)
+	refs, err := r.advertised(ctx)
 	if err != nil {
 		return target{}, err
 	}
 	if r.ref.SemVer != "" {
 		return r.findVersion(refs)
 	}
-	for _, name := range q.Names {
-		a, ok := refs[name]
-		if !ok {
-			continue
+	names := r.ref.candidates()
+	for _, name := range names {
+		if id, ok := refs.References[name]; ok {
+			return target{hash: id.String(), ref: name, absolute: r.ref.absolute()}, nil
 		}
-		if name == "HEAD" {
-			name = a.Symref
-		}
-		return target{hash: a.Hash, ref: name, absolute: r.ref.absolute()}, nil
 	}
-	if r.ref.maybeCommit() && fullID.MatchString(r.ref.Name) {
+	switch {
+	case names == nil && refs.Head != nil:
+		return target{hash: refs.Head.String(), ref: headOf(refs)}, nil
+	case names == nil:
+		return target{}, &NotFoundError{Ref: "HEAD", Where: r.url,
+			Hint: "the repository is empty, or its default branch is: name a branch"}
+	case r.ref.maybeCommit() && fullID.MatchString(r.ref.Name):
 		return target{hash: r.ref.Name}, nil
 	}
-	hint := ""
-	if q.Names[0] == "HEAD" {
-		hint = "the repository is empty, or its default branch is: name a branch"
-	}
-	return target{}, &NotFoundError{Ref: strings.Join(q.Names, " or "), Where: r.url, Hint: hint}
+	return target{}, &NotFoundError{Ref: strings.Join(names, " or "), Where: r.url}
 }
 
-func (r *remote) findVersion(refs map[string]wire.Ref) (target, error) {
-	ids := maps.Collect(func(yield func(string, string) bool) {
-		for name, a := range refs {
-			if !yield(name, a.Hash) {
-				return
-			}
+// headOf gives the branch that HEAD names; empty where it names none.
+func headOf(refs *packp.AdvRefs) string {
+	for _, s := range refs.Capabilities.Get(capability.SymRef) {
+		if name, ok := strings.CutPrefix(s, "HEAD:"); ok {
+			return name
 		}
-	})
-	name, ok := highest(r.ref.SemVer, ids)
+	}
+	return ""
+}
+
+func (r *remote) findVersion(refs *packp.AdvRefs) (target, error) {
+	tags := map[string]string{}
+	for name, id := range refs.References {
+		if strings.HasPrefix(name, "refs/tags/") {
+			tags[name] = id.String()
+		}
+	}
+	name, ok := highest(r.ref.SemVer, tags)
 	if !ok {
 		return target{}, &NotFoundError{Ref: "a tag in the range " + r.ref.SemVer, Where: r.url}
 	}
-	return target{hash: ids[name], ref: name}, nil
+	return target{hash: tags[name], ref: name}, nil
 }
 
 // fetch gives the commit, out of the store or from the server.
@@ -188,8 +231,7 @@ func (r *remote) fetch(ctx context.Context, t target) (*Commit, error) {
 				return c, err
 			}
 			// Some servers cannot build on what we have.
-			r.t.end()
-			r.peer.Reset()
+			r.end()
 		}
 	}
 	s, err := r.cache.fresh()
@@ -214,36 +256,80 @@ func worthAfresh(ctx context.Context, err error) bool {
 }
 
 func (r *remote) fetchInto(ctx context.Context, s *store, want string) (*Commit, error) {
+	refs, err := r.advertised(ctx)
+	if err != nil {
+		return nil, err
+	}
 	have := s.recent()
-	p, err := r.peer.Fetch(ctx, want, have)
+	q, err := r.request(refs.Capabilities, want, have)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := r.session.UploadPack(ctx, q)
 	if err != nil {
 		return nil, r.notOurs(want, err)
 	}
-	if err := s.add(p, len(have) > 0, r.url); err != nil {
-		_ = p.Close() // what matters went wrong before
-		return nil, err
+	err = s.add(packIn(q, answer), len(have) > 0, r.url)
+	if closed := answer.Close(); err == nil {
+		err = closed
 	}
-	if err := closeAfter(p); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	c, err := s.objects.commit(plumbing.NewHash(want))
 	if err != nil {
 		return nil, fmt.Errorf("reading commit %s after it was fetched: %w", want, err)
 	}
-	s.filtered = s.filtered || r.peer.Filters()
+	s.filtered = s.filtered || q.Filter != ""
 	return c, s.done(c.Hash)
 }
 
-// closeAfter reads what is left, so that a connection can be used again.
-func closeAfter(p io.ReadCloser) error {
-	_, err := io.Copy(io.Discard, io.LimitReader(p, 1<<16))
-	return errors.Join(err, p.Close())
+// request asks for one object with all it needs except history, and except what the commits in have need.
+//
+// go-git hides whether a server has two capabilities, which therefore are asked for unseen; one that does not know them
+// ignores them. Of a shallow history only a thin pack leaves out what we have. Without multi_ack_detailed some servers
+// (Azure DevOps) answer no one; with one batch of haves and "done" right after it, it only adds lines that go-git skips.
+func (r *remote) request(server *capability.List, want string, have []string) (*packp.UploadPackRequest, error) {
+	q := packp.NewUploadPackRequestFromCapabilities(server)
+	caps := []capability.Capability{capability.Shallow, capability.MultiACKDetailed}
+	if len(have) > 0 {
+		caps = append(caps, capability.ThinPack)
+	}
+	for _, c := range []capability.Capability{capability.NoProgress, capability.Filter} {
+		if server.Supports(c) {
+			caps = append(caps, c)
+		}
+	}
+	for _, c := range caps {
+		if err := q.Capabilities.Set(c); err != nil {
+			return nil, fmt.Errorf("asking for %s: %w", c, err)
+		}
+	}
+	if server.Supports(capability.Filter) {
+		q.Filter = packp.FilterBlobLimit(uint64(r.limits.Blob)+1, packp.BlobLimitPrefixNone)
+	}
+	q.Wants, q.Depth = []plumbing.Hash{plumbing.NewHash(want)}, packp.DepthCommits(1)
+	for _, h := range have {
+		q.Shallows = append(q.Shallows, plumbing.NewHash(h))
+	}
+	q.Haves = slices.Clone(q.Shallows)
+	return q, nil
+}
+
+// packIn is the pack inside an answer.
+func packIn(q *packp.UploadPackRequest, answer io.Reader) io.Reader {
+	switch {
+	case q.Capabilities.Supports(capability.Sideband64k):
+		return sideband.NewDemuxer(sideband.Sideband64k, answer)
+	case q.Capabilities.Supports(capability.Sideband):
+		return sideband.NewDemuxer(sideband.Sideband, answer)
+	}
+	return answer
 }
 
 // notOurs recognises a server that does not have, or does not give away, a commit.
 func (r *remote) notOurs(want string, err error) error {
-	var se wire.ServerError
-	if errors.As(err, &se) && strings.Contains(string(se), "not our ref") {
+	if strings.Contains(err.Error(), "not our ref") { // go-git gives no more than the text
 		return &NotFoundError{Ref: "commit " + want, Where: r.url,
 			Hint: "the server has no such commit, or only gives commits that a branch or tag points at"}
 	}
@@ -257,6 +343,6 @@ func (r *remote) watch(ctx context.Context, o Options) (<-chan struct{}, error) 
 func (r *remote) directory() string { return "." }
 func (r *remote) name() string      { return r.url }
 func (r *remote) close() error {
-	r.t.close()
+	r.peer.close()
 	return r.cache.close()
 }

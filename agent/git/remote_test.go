@@ -2,6 +2,8 @@ package git
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -15,6 +17,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 	"time"
 )
 
@@ -37,117 +40,102 @@ func push(t testing.TB, dir string, args ...string) {
 	run(t, dir, append([]string{"push", "-q", "--tags", "origin"}, args...)...)
 }
 
-// versions runs a test with each version of the protocol.
-func versions(t *testing.T, f func(t *testing.T, dir, url string, s *server)) {
-	for _, v0 := range []bool{false, true} {
-		name := map[bool]string{false: "version 2", true: "version 0"}[v0]
-		t.Run(name, func(t *testing.T) {
-			dir, url, s := published(t)
-			s.onlyV0.Store(v0)
-			f(t, dir, url, s)
-		})
+func TestFetch(t *testing.T) {
+	dir, url, s := published(t)
+	// Enough that a whole fetch is much larger than one commit.
+	for i := range 200 {
+		write(t, dir, fmt.Sprintf("d%d/a.yaml", i), fmt.Sprintf("%x\n", strings.Repeat(fmt.Sprint(i), 50)))
+	}
+	commit(t, dir, "b.yaml", "b: 1\n")
+	push(t, dir)
+	r := open(t, Source{URL: url})
+	first := resolve(t, r)
+	if first.Revision != "main@sha1:"+run(t, dir, "rev-parse", "HEAD") || text(t, first, "d7/a.yaml") == "" {
+		t.Errorf("got %s", first.Revision)
+	}
+	whole := s.bytes.Swap(0)
+	s.requests.Store(0)
+	if resolve(t, r) != first || s.requests.Load() != 1 || s.bytes.Load() > 1000 {
+		t.Errorf("an unchanged repository: %d requests, %d bytes", s.requests.Load(), s.bytes.Load())
+	}
+	s.requests.Store(0)
+	s.bytes.Store(0)
+	commit(t, dir, "d7/a.yaml", "new\n")
+	push(t, dir)
+	second := resolve(t, r)
+	if got := text(t, second, "d7/a.yaml") + text(t, second, "a.yaml"); got != "new\na: 1\n" {
+		t.Errorf("got %q", got)
+	}
+	if n := s.requests.Load(); n != 2 || s.bytes.Load() > whole/2 {
+		t.Errorf("one commit: %d requests, %d bytes of %d", n, s.bytes.Load(), whole)
+	}
+	run(t, dir, "reset", "-q", "--hard", "HEAD~2")
+	commit(t, dir, "c.yaml", "rewritten\n")
+	push(t, dir, "--force")
+	third := resolve(t, r)
+	if _, err := third.Tree.Stat("d7"); err == nil || text(t, third, "c.yaml") != "rewritten\n" {
+		t.Errorf("after a force push: %v", err)
+	}
+	run(t, dir, "push", "-q", "--force", "origin", first.Hash+":main")
+	s.requests.Store(0)
+	if got := resolve(t, r); got.Hash != first.Hash || s.requests.Load() != 1 {
+		t.Errorf("back to a known commit: %s with %d requests", got.Hash, s.requests.Load())
+	}
+	if got := text(t, second, "d7/a.yaml"); got != "new\n" {
+		t.Errorf("the second commit later: %q", got)
 	}
 }
 
-func TestFetch(t *testing.T) {
-	versions(t, func(t *testing.T, dir, url string, s *server) {
-		// Enough that a whole fetch is much larger than one commit.
-		for i := range 200 {
-			write(t, dir, fmt.Sprintf("d%d/a.yaml", i), fmt.Sprintf("%x\n", strings.Repeat(fmt.Sprint(i), 50)))
-		}
-		commit(t, dir, "b.yaml", "b: 1\n")
-		push(t, dir)
-		r := open(t, Source{URL: url})
-		first := resolve(t, r)
-		if first.Revision != "main@sha1:"+run(t, dir, "rev-parse", "HEAD") || text(t, first, "d7/a.yaml") == "" {
-			t.Errorf("got %s", first.Revision)
-		}
-		whole := s.bytes.Swap(0)
-		s.requests.Store(0)
-		if resolve(t, r) != first || s.requests.Load() != 1 || s.bytes.Load() > 1000 {
-			t.Errorf("an unchanged repository: %d requests, %d bytes", s.requests.Load(), s.bytes.Load())
-		}
-		s.requests.Store(0)
-		s.bytes.Store(0)
-		commit(t, dir, "d7/a.yaml", "new\n")
-		push(t, dir)
-		second := resolve(t, r)
-		if got := text(t, second, "d7/a.yaml") + text(t, second, "a.yaml"); got != "new\na: 1\n" {
-			t.Errorf("got %q", got)
-		}
-		if n := s.requests.Load(); n != 2 || s.bytes.Load() > whole/2 {
-			t.Errorf("one commit: %d requests, %d bytes of %d", n, s.bytes.Load(), whole)
-		}
-		run(t, dir, "reset", "-q", "--hard", "HEAD~2")
-		commit(t, dir, "c.yaml", "rewritten\n")
-		push(t, dir, "--force")
-		third := resolve(t, r)
-		if _, err := third.Tree.Stat("d7"); err == nil || text(t, third, "c.yaml") != "rewritten\n" {
-			t.Errorf("after a force push: %v", err)
-		}
-		run(t, dir, "push", "-q", "--force", "origin", first.Hash+":main")
-		s.requests.Store(0)
-		if got := resolve(t, r); got.Hash != first.Hash || s.requests.Load() != 1 {
-			t.Errorf("back to a known commit: %s with %d requests", got.Hash, s.requests.Load())
-		}
-		if got := text(t, second, "d7/a.yaml"); got != "new\n" {
-			t.Errorf("the second commit later: %q", got)
-		}
-	})
-}
-
 func TestFetchRefs(t *testing.T) {
-	versions(t, func(t *testing.T, dir, url string, _ *server) {
-		first := run(t, dir, "rev-parse", "HEAD")
-		run(t, dir, "tag", "v1.0.0")
-		second := commit(t, dir, "a.yaml", "a: 2\n")
-		run(t, dir, "tag", "-a", "-m", "two", "v1.2.0")
-		run(t, dir, "branch", "feature/x", first)
-		push(t, dir)
-		run(t, dir, "push", "-q", "origin", first+":refs/pull/7/head")
-		cases := []struct{ ref, revision string }{
-			{"", "main@sha1:" + second},
-			{"main", "main@sha1:" + second},
-			{"feature/x", "feature/x@sha1:" + first},
-			{"tag:v1.2.0", "v1.2.0@sha1:" + second},
-			{"v1.2.0", "v1.2.0@sha1:" + second},
-			{"semver:>=1.0 <1.2", "v1.0.0@sha1:" + first},
-			{"semver:1.x", "v1.2.0@sha1:" + second},
-			{"refs/pull/7/head", "refs/pull/7/head@sha1:" + first},
-			{"commit:" + first, "sha1:" + first},
-			{first, "sha1:" + first},
+	dir, url, _ := published(t)
+	first := run(t, dir, "rev-parse", "HEAD")
+	run(t, dir, "tag", "v1.0.0")
+	second := commit(t, dir, "a.yaml", "a: 2\n")
+	run(t, dir, "tag", "-a", "-m", "two", "v1.2.0")
+	run(t, dir, "branch", "feature/x", first)
+	push(t, dir)
+	run(t, dir, "push", "-q", "origin", first+":refs/pull/7/head")
+	cases := []struct{ ref, revision string }{
+		{"", "main@sha1:" + second},
+		{"main", "main@sha1:" + second},
+		{"feature/x", "feature/x@sha1:" + first},
+		{"tag:v1.2.0", "v1.2.0@sha1:" + second},
+		{"v1.2.0", "v1.2.0@sha1:" + second},
+		{"semver:>=1.0 <1.2", "v1.0.0@sha1:" + first},
+		{"semver:1.x", "v1.2.0@sha1:" + second},
+		{"refs/pull/7/head", "refs/pull/7/head@sha1:" + first},
+		{"commit:" + first, "sha1:" + first},
+		{first, "sha1:" + first},
+	}
+	for _, c := range cases {
+		ref, err := ParseRef(c.ref)
+		if err != nil {
+			t.Fatal(err)
 		}
-		for _, c := range cases {
-			ref, err := ParseRef(c.ref)
-			if err != nil {
-				t.Fatal(err)
-			}
-			r := open(t, Source{URL: url, Ref: ref})
-			for range 2 {
-				if got := resolve(t, r).Revision; got != c.revision {
-					t.Errorf("%s: got %s, want %s", c.ref, got, c.revision)
-				}
+		r := open(t, Source{URL: url, Ref: ref})
+		for range 2 {
+			if got := resolve(t, r).Revision; got != c.revision {
+				t.Errorf("%s: got %s, want %s", c.ref, got, c.revision)
 			}
 		}
-	})
+	}
 }
 
 func TestFetchDeletedBranch(t *testing.T) {
-	versions(t, func(t *testing.T, dir, url string, _ *server) {
-		run(t, dir, "branch", "gone")
-		push(t, dir)
-		r := open(t, Source{URL: url, Ref: Ref{Branch: "gone"}})
-		c := resolve(t, r)
-		run(t, dir, "push", "-q", "origin", ":gone")
-		_, err := r.Resolve(context.Background())
-		var nf *NotFoundError
-		if !errors.As(err, &nf) || nf.Ref != "refs/heads/gone" || !strings.Contains(err.Error(), url) {
-			t.Errorf("got %v", err)
-		}
-		if text(t, c, "a.yaml") != "a: 1\n" {
-			t.Error("the earlier commit cannot be read")
-		}
-	})
+	dir, url, _ := published(t)
+	run(t, dir, "branch", "gone")
+	push(t, dir)
+	r := open(t, Source{URL: url, Ref: Ref{Branch: "gone"}})
+	c := resolve(t, r)
+	run(t, dir, "push", "-q", "origin", ":gone")
+	_, err := r.Resolve(context.Background())
+	var nf *NotFoundError
+	if !errors.As(err, &nf) || nf.Ref != "refs/heads/gone" || !strings.Contains(err.Error(), url) {
+		t.Errorf("got %v", err)
+	}
+	if text(t, c, "a.yaml") != "a: 1\n" {
+		t.Error("the earlier commit cannot be read")
+	}
 }
 
 func TestStoreOutlivesTheProcess(t *testing.T) {
@@ -202,32 +190,31 @@ func TestManyFetchesStartAfresh(t *testing.T) {
 
 // A server that cannot build on what a client has is asked for everything.
 func TestFetchAfresh(t *testing.T) {
-	versions(t, func(t *testing.T, dir, url string, s *server) {
-		r := open(t, Source{URL: url})
-		first := resolve(t, r)
-		commit(t, dir, "a.yaml", "a: 2\n")
-		push(t, dir)
-		refused := 0
-		var pass http.HandlerFunc
-		backend := s.Config.Handler
-		pass = func(w http.ResponseWriter, q *http.Request) {
-			body, _ := io.ReadAll(q.Body)
-			if strings.Contains(string(body), "have ") {
-				refused++
-				http.Error(w, "no", http.StatusInternalServerError)
-				return
-			}
-			q.Body = io.NopCloser(strings.NewReader(string(body)))
-			s.handle(nil)
-			backend.ServeHTTP(w, q)
-			s.handle(pass)
+	dir, url, s := published(t)
+	r := open(t, Source{URL: url})
+	first := resolve(t, r)
+	commit(t, dir, "a.yaml", "a: 2\n")
+	push(t, dir)
+	refused := 0
+	var pass http.HandlerFunc
+	backend := s.Config.Handler
+	pass = func(w http.ResponseWriter, q *http.Request) {
+		body, _ := io.ReadAll(q.Body)
+		if strings.Contains(string(body), "have ") {
+			refused++
+			http.Error(w, "no", http.StatusInternalServerError)
+			return
 		}
+		q.Body = io.NopCloser(strings.NewReader(string(body)))
+		s.handle(nil)
+		backend.ServeHTTP(w, q)
 		s.handle(pass)
-		second := resolve(t, r)
-		if refused != 1 || text(t, second, "a.yaml") != "a: 2\n" || text(t, first, "a.yaml") != "a: 1\n" {
-			t.Errorf("refused %d times", refused)
-		}
-	})
+	}
+	s.handle(pass)
+	second := resolve(t, r)
+	if refused != 1 || text(t, second, "a.yaml") != "a: 2\n" || text(t, first, "a.yaml") != "a: 1\n" {
+		t.Errorf("refused %d times", refused)
+	}
 }
 
 func TestCredentials(t *testing.T) {
@@ -334,27 +321,55 @@ func TestTLS(t *testing.T) {
 	}
 }
 
+func TestClientCertificate(t *testing.T) {
+	_, _, s := published(t)
+	secure := httptest.NewUnstartedServer(s.Config.Handler)
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secure.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
+	secure.StartTLS()
+	defer secure.Close()
+	pair := secure.TLS.Certificates[0] // any will do, so the server's own
+	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := Auth{CA: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]})}
+	url := secure.URL + "/repo.git"
+	if _, err := open(t, Source{URL: url, Auth: a}).Resolve(context.Background()); err == nil {
+		t.Error("without a certificate it went well")
+	}
+	a.ClientCert, a.ClientKey = a.CA, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})
+	resolve(t, open(t, Source{URL: url, Auth: a}))
+}
+
+func TestBounded(t *testing.T) {
+	beyond := errors.New("beyond")
+	for limit, want := range map[int64]string{0: "", 3: "abc", 5: "abcde", 6: "abcde"} {
+		r := &bounded{r: iotest.OneByteReader(strings.NewReader("abcde")), left: limit, tooBig: beyond}
+		got, err := io.ReadAll(r)
+		if string(got) != want || errors.Is(err, beyond) != (limit < 5) {
+			t.Errorf("limit %d: %q, %v", limit, got, err)
+		}
+		r = &bounded{r: strings.NewReader("abcde"), left: limit, tooBig: beyond}
+		if got, err := io.ReadAll(r); string(got) != want || errors.Is(err, beyond) != (limit < 5) {
+			t.Errorf("limit %d: %q, %v", limit, got, err)
+		}
+	}
+}
+
 func TestManyAdvertisedRefs(t *testing.T) {
-	dir, url, s := published(t)
+	dir, url, _ := published(t)
 	hash := run(t, dir, "rev-parse", "HEAD")
 	bare := run(t, dir, "remote", "get-url", "origin")
 	run(t, dir, "tag", "v1.0.0")
 	push(t, dir)
 	writeManyRefs(t, bare, hash, 200_000)
-	s.bytes.Store(0)
-	resolve(t, open(t, Source{URL: url, Ref: Ref{Branch: "main"}, Limits: Limits{Refs: 1 << 16}}))
-	if n := s.bytes.Load(); n > 1<<16 {
-		t.Errorf("version 2 listed %d bytes", n)
-	}
-	s.onlyV0.Store(true)
-	// "refs/heads/main" comes before the many, so that the bound is not in the way; "refs/zzz" comes after them.
-	resolve(t, open(t, Source{URL: url, Ref: Ref{Branch: "main"}, Limits: Limits{Refs: 1 << 16}}))
 	var tb *TooBigError
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	_, err := open(t, Source{URL: url, Ref: Ref{Name: "refs/zzz"}, Limits: Limits{Refs: 1 << 20}}).Resolve(context.Background())
 	runtime.ReadMemStats(&after)
-	if !errors.As(err, &tb) || !strings.Contains(err.Error(), "in full") {
+	if !errors.As(err, &tb) || !strings.Contains(err.Error(), "hideRefs") {
 		t.Errorf("got %v", err)
 	}
 	if n := after.TotalAlloc - before.TotalAlloc; n > 32<<20 {
@@ -397,6 +412,7 @@ func TestLargeBlob(t *testing.T) {
 			t.Errorf("%d bytes came over the wire although the server can leave out the blob", s.bytes.Load())
 		}
 	}
+	run(t, bare, "config", "uploadpack.allowFilter", "false")
 	_, err = open(t, Source{URL: url, Limits: Limits{Pack: 10_000}}).Resolve(context.Background())
 	if !errors.As(err, &tb) || tb.Limit != 10_000 || !strings.Contains(err.Error(), url) {
 		t.Errorf("a pack beyond the limit: %v", err)
@@ -413,15 +429,16 @@ func TestRemoteErrors(t *testing.T) {
 		{URL: s.URL + "/nothing.git"}, {URL: empty.URL + "/empty.git"}, {URL: url, Ref: Ref{Branch: "nope"}},
 		{URL: url, Ref: Ref{Commit: strings.Repeat("1", 40)}}, {URL: url, Ref: Ref{SemVer: "1.x"}},
 	} {
-		for _, v0 := range []bool{false, true} {
-			s.onlyV0.Store(v0)
-			empty.onlyV0.Store(v0)
-			if _, err := open(t, c).Resolve(context.Background()); !errors.As(err, &nf) || !strings.Contains(err.Error(), "http://") {
-				t.Errorf("%s %s: %v", c.URL, c.Ref, err)
-			}
+		if _, err := open(t, c).Resolve(context.Background()); !errors.As(err, &nf) || !strings.Contains(err.Error(), "http://") {
+			t.Errorf("%s %s: %v", c.URL, c.Ref, err)
 		}
 	}
-	s.onlyV0.Store(false)
+	run(t, root, "init", "-q", "--object-format=sha256", "long")
+	commit(t, filepath.Join(root, "long"), "a.yaml", "a: 1\n")
+	var us *UnsupportedError
+	if _, err := open(t, Source{URL: empty.URL + "/long/.git"}).Resolve(context.Background()); !errors.As(err, &us) {
+		t.Errorf("ids that are not SHA-1: %v", err)
+	}
 	for _, answer := range []string{"", "<html>", "zzzz", "0008ERR ", "fff0short", "0000"} {
 		s.handle(func(w http.ResponseWriter, q *http.Request) {
 			w.Header().Set("Content-Type", "application/x-git-upload-pack-advertisement")

@@ -14,30 +14,26 @@ import (
 
 	fluxgit "github.com/fluxcd/pkg/git"
 	"github.com/fluxcd/pkg/ssh/knownhosts"
+	"github.com/go-git/go-git/v5/plumbing/format/pktline"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
+	"github.com/go-git/go-git/v5/plumbing/transport"
 	"golang.org/x/crypto/ssh"
 	sshagent "golang.org/x/crypto/ssh/agent"
-
-	"headgate.dev/agent/git/internal/wire"
 )
 
-// sshTransport runs git-upload-pack on a server. Each exchange is a connection of its own.
-type sshTransport struct {
-	url    string // for errors
+// sshPeer runs git-upload-pack on a server. Each session is a connection of its own. go-git speaks the protocol; the
+// connection is ours, because its ssh transport dials and shakes hands without a context, reads the user's ssh_config,
+// and bounds no answer.
+type sshPeer struct {
+	bounds
 	addr   string
 	path   string
 	config ssh.ClientConfig
 	agent  string // socket
-
-	// of the exchange
-	client *ssh.Client
-	in     io.WriteCloser
-	out    io.Reader
-	stderr *tail
-	stop   func() bool
 }
 
-func newSSH(u *url.URL, a Auth) (*sshTransport, error) {
-	t := &sshTransport{url: display(u), agent: a.SSHAgent, addr: net.JoinHostPort(u.Hostname(), "22"), path: u.Path}
+func newSSH(u *url.URL, a Auth, b bounds) (*sshPeer, error) {
+	t := &sshPeer{bounds: b, agent: a.SSHAgent, addr: net.JoinHostPort(u.Hostname(), "22"), path: u.Path}
 	if u.Port() != "" {
 		t.addr = u.Host
 	}
@@ -82,64 +78,32 @@ func readKey(pem []byte, password string) (ssh.Signer, error) {
 	return ssh.ParsePrivateKey(pem)
 }
 
-func (t *sshTransport) Advertise(ctx context.Context) (io.ReadCloser, error) {
-	t.end()
-	if err := t.connect(ctx); err != nil {
+func (t *sshPeer) open(ctx context.Context) (session, error) {
+	s, err := t.connect(ctx)
+	if err != nil {
 		return nil, err
 	}
-	s, err := t.client.NewSession()
-	if err != nil {
+	if err := s.start(t.path); err != nil {
+		_ = s.Close() // what matters went wrong before
 		return nil, fmt.Errorf("asking %s: %w", t.url, err)
 	}
-	// Many servers refuse it, and then speak version 0.
-	_ = s.Setenv("GIT_PROTOCOL", "version=2")
-	t.stderr = &tail{}
-	s.Stderr = t.stderr
-	if t.in, err = s.StdinPipe(); err != nil {
-		return nil, fmt.Errorf("asking %s: %w", t.url, err)
-	}
-	out, err := s.StdoutPipe()
-	if err != nil {
-		return nil, fmt.Errorf("asking %s: %w", t.url, err)
-	}
-	if err := s.Start("git-upload-pack " + quote(t.path)); err != nil {
-		return nil, fmt.Errorf("asking %s: %w", t.url, err)
-	}
-	t.out = out
-	first := make([]byte, 1)
-	if _, err := io.ReadFull(out, first); err != nil {
-		_ = s.Wait() // for all of stderr
-		return nil, t.refusal(err)
-	}
-	t.out = io.MultiReader(bytes.NewReader(first), out)
-	return io.NopCloser(t.out), nil
+	return s, nil
 }
 
-// refusal tells why the server's git did not answer.
-func (t *sshTransport) refusal(err error) error {
-	said := strings.TrimSpace(string(t.stderr.data))
-	if said == "" {
-		return fmt.Errorf("asking %s: the server closes the connection: %w", t.url, err)
-	}
-	lower := strings.ToLower(said)
-	if strings.Contains(lower, "not found") || strings.Contains(lower, "not appear to be a git repository") || strings.Contains(lower, "does not exist") {
-		return &NotFoundError{Where: t.url, Hint: fmt.Sprintf("the server says %q", said)}
-	}
-	return fmt.Errorf("asking %s: %w", t.url, wire.ServerError(said))
-}
+func (t *sshPeer) close() {}
 
-func (t *sshTransport) connect(ctx context.Context) error {
+func (t *sshPeer) connect(ctx context.Context) (*sshSession, error) {
 	config := t.config
 	conn, err := (&net.Dialer{Timeout: config.Timeout}).DialContext(ctx, "tcp", t.addr)
 	if err != nil {
-		return fmt.Errorf("asking %s: %w", t.url, err)
+		return nil, fmt.Errorf("asking %s: %w", t.url, err)
 	}
 	// A context that ends closes the connection, which ends whatever waits on it.
-	t.stop = context.AfterFunc(ctx, func() { _ = conn.Close() })
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	if len(config.Auth) == 0 {
 		sock, err := (&net.Dialer{}).DialContext(ctx, "unix", t.agent)
 		if err != nil {
-			return errors.Join(&AuthError{URL: t.url, Err: fmt.Errorf("asking the SSH agent: %w", err)}, conn.Close())
+			return nil, errors.Join(&AuthError{URL: t.url, Err: fmt.Errorf("asking the SSH agent: %w", err)}, conn.Close())
 		}
 		defer func() { _ = sock.Close() }()
 		config.Auth = []ssh.AuthMethod{ssh.PublicKeysCallback(sshagent.NewClient(sock).Signers)}
@@ -148,46 +112,89 @@ func (t *sshTransport) connect(ctx context.Context) error {
 	if err != nil {
 		_ = conn.Close()
 		if ctx.Err() != nil {
-			return fmt.Errorf("asking %s: %w", t.url, ctx.Err())
+			return nil, fmt.Errorf("asking %s: %w", t.url, ctx.Err())
 		}
-		return &AuthError{URL: t.url, Err: err}
+		return nil, &AuthError{URL: t.url, Err: err}
 	}
-	t.client = ssh.NewClient(c, chans, reqs)
-	return nil
+	return &sshSession{peer: t, client: ssh.NewClient(c, chans, reqs), stop: stop}, nil
 }
 
-func (t *sshTransport) Call(_ context.Context, body []byte) (io.ReadCloser, error) {
-	if t.client == nil {
-		return nil, fmt.Errorf("asking %s: the exchange has ended", t.url)
-	}
-	if _, err := t.in.Write(body); err != nil {
-		return nil, fmt.Errorf("asking %s: %w", t.url, err)
-	}
-	return io.NopCloser(t.out), nil
+// sshSession is git-upload-pack on a server, until it is closed.
+type sshSession struct {
+	peer   *sshPeer
+	client *ssh.Client
+	stop   func() bool
+	run    *ssh.Session
+	in     io.WriteCloser
+	out    io.Reader
+	stderr beginning // read after its writer has ended
 }
 
-func (t *sshTransport) Stateless() bool { return false }
-
-// end ends the connection; in both versions a flush is a polite way to say so.
-func (t *sshTransport) end() {
-	if t.client == nil {
-		return
+func (s *sshSession) start(path string) (err error) {
+	if s.run, err = s.client.NewSession(); err != nil {
+		return err
 	}
-	_, _ = io.WriteString(t.in, "0000")
-	_ = t.client.Close()
-	t.stop()
-	t.client = nil
+	s.run.Stderr = &s.stderr
+	if s.in, err = s.run.StdinPipe(); err != nil {
+		return err
+	}
+	if s.out, err = s.run.StdoutPipe(); err != nil {
+		return err
+	}
+	return s.run.Start("git-upload-pack " + quote(path))
 }
 
-func (t *sshTransport) close() { t.end() }
+// AdvertisedReferencesContext reads what the server says first.
+func (s *sshSession) AdvertisedReferencesContext(context.Context) (*packp.AdvRefs, error) {
+	refs := packp.NewAdvRefs()
+	err := refs.Decode(s.peer.listing(s.out))
+	switch {
+	case errors.Is(err, packp.ErrEmptyInput):
+		_ = s.run.Wait() // for all of stderr
+		return nil, s.refusal()
+	case errors.Is(err, packp.ErrEmptyAdvRefs):
+		return nil, transport.ErrEmptyRemoteRepository
+	case err != nil:
+		return nil, err
+	}
+	transport.FilterUnsupportedCapabilities(refs.Capabilities) // as go-git's own transports do
+	return refs, nil
+}
+
+// refusal tells why the server's git did not answer.
+func (s *sshSession) refusal() error {
+	said := strings.TrimSpace(string(s.stderr))
+	if said == "" {
+		return fmt.Errorf("asking %s: the server closes the connection", s.peer.url)
+	}
+	lower := strings.ToLower(said)
+	if strings.Contains(lower, "not found") || strings.Contains(lower, "not appear to be a git repository") || strings.Contains(lower, "does not exist") {
+		return &NotFoundError{Where: s.peer.url, Hint: fmt.Sprintf("the server says %q", said)}
+	}
+	return fmt.Errorf("asking %s: the server says %q", s.peer.url, said)
+}
+
+// UploadPack asks for a pack.
+func (s *sshSession) UploadPack(_ context.Context, q *packp.UploadPackRequest) (io.ReadCloser, error) {
+	var b bytes.Buffer
+	err := errors.Join(q.UploadRequest.Encode(&b), q.UploadHaves.Encode(&b, false), pktline.NewEncoder(&b).EncodeString("done\n"))
+	if err == nil {
+		_, err = s.in.Write(b.Bytes())
+	}
+	if err != nil {
+		return nil, err
+	}
+	res := packp.NewUploadPackResponse(q)
+	return res, res.Decode(io.NopCloser(s.peer.fetched(s.out)))
+}
+
+// Close ends the connection; a flush is a polite way to say so.
+func (s *sshSession) Close() error {
+	if s.in != nil {
+		_, _ = s.in.Write(pktline.FlushPkt)
+	}
+	s.stop()
+	return s.client.Close()
+}
 
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
-
-// tail keeps the first kilobyte of what a server says on the side. It is read after its writer has ended.
-type tail struct{ data []byte }
-
-// Write implements io.Writer.
-func (t *tail) Write(p []byte) (int, error) {
-	t.data = append(t.data, p[:min(len(p), 1024-len(t.data))]...)
-	return len(p), nil
-}

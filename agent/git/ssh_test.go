@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -23,7 +24,6 @@ type sshServer struct {
 	knownHosts []byte
 	clientKey  []byte
 	config     *ssh.ServerConfig
-	acceptEnv  bool
 }
 
 func newKey(t *testing.T) (ssh.Signer, []byte) {
@@ -43,7 +43,7 @@ func newKey(t *testing.T) (ssh.Signer, []byte) {
 	return signer, pem.EncodeToMemory(block)
 }
 
-func serveSSH(t *testing.T, acceptEnv bool) *sshServer {
+func serveSSH(t *testing.T) *sshServer {
 	t.Helper()
 	host, _ := newKey(t)
 	client, private := newKey(t)
@@ -52,7 +52,7 @@ func serveSSH(t *testing.T, acceptEnv bool) *sshServer {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Close() })
-	s := &sshServer{addr: l.Addr().String(), clientKey: private, acceptEnv: acceptEnv}
+	s := &sshServer{addr: l.Addr().String(), clientKey: private}
 	_, port, _ := net.SplitHostPort(s.addr)
 	s.knownHosts = fmt.Appendf(nil, "[127.0.0.1]:%s %s", port, ssh.MarshalAuthorizedKey(host.PublicKey()))
 	s.config = &ssh.ServerConfig{PublicKeyCallback: func(_ ssh.ConnMetadata, k ssh.PublicKey) (*ssh.Permissions, error) {
@@ -91,20 +91,13 @@ func (s *sshServer) connection(c net.Conn) {
 
 func (s *sshServer) session(ch ssh.Channel, requests <-chan *ssh.Request) {
 	defer func() { _ = ch.Close() }()
-	env := gitEnv
 	for q := range requests {
 		switch q.Type {
-		case "env":
-			var kv struct{ Name, Value string }
-			if s.acceptEnv && ssh.Unmarshal(q.Payload, &kv) == nil {
-				env = append(env[:len(env):len(env)], kv.Name+"="+kv.Value)
-			}
-			_ = q.Reply(s.acceptEnv, nil)
 		case "exec":
 			var command struct{ Line string }
 			_ = q.Reply(ssh.Unmarshal(q.Payload, &command) == nil, nil)
 			cmd := exec.Command("sh", "-c", command.Line)
-			cmd.Env, cmd.Stdout, cmd.Stderr = env, ch, ch.Stderr()
+			cmd.Env, cmd.Stdout, cmd.Stderr = gitEnv, ch, ch.Stderr()
 			in, err := cmd.StdinPipe()
 			if err != nil || cmd.Start() != nil {
 				return
@@ -124,38 +117,68 @@ func (s *sshServer) session(ch ssh.Channel, requests <-chan *ssh.Request) {
 }
 
 func TestSSH(t *testing.T) {
-	for _, v2 := range []bool{true, false} {
-		s := serveSSH(t, v2)
-		dir := newRepo(t)
-		url := "ssh://git@" + s.addr + dir
-		auth := Auth{SSHKey: s.clientKey, KnownHosts: s.knownHosts}
-		r := open(t, Source{URL: url, Auth: auth})
-		first := resolve(t, r)
-		if resolve(t, r) != first || text(t, first, "a.yaml") != "a: 1\n" {
-			t.Errorf("version 2 %v: the first commit", v2)
+	s := serveSSH(t)
+	dir := newRepo(t)
+	url := "ssh://git@" + s.addr + dir
+	auth := Auth{SSHKey: s.clientKey, KnownHosts: s.knownHosts}
+	r := open(t, Source{URL: url, Auth: auth})
+	first := resolve(t, r)
+	if resolve(t, r) != first || text(t, first, "a.yaml") != "a: 1\n" {
+		t.Error("the first commit")
+	}
+	commit(t, dir, "a.yaml", "a: 2\n")
+	if second := resolve(t, r); text(t, second, "a.yaml") != "a: 2\n" || !strings.HasPrefix(second.Revision, "main@") {
+		t.Error("the second commit")
+	}
+	if n := r.origin.(*remote).cache.current.fetches(); n != 2 {
+		t.Errorf("the second commit was not added to the store: it has %d", n)
+	}
+	c := resolve(t, open(t, Source{URL: url, Auth: auth, Ref: Ref{Commit: run(t, dir, "rev-parse", "HEAD")}}))
+	if text(t, c, "a.yaml") != "a: 2\n" {
+		t.Error("a commit by id")
+	}
+	var nf *NotFoundError
+	var tb *TooBigError
+	for _, missing := range []Source{
+		{URL: "ssh://" + s.addr + filepath.Join(dir, "it's nothing"), Auth: auth}, {URL: url, Auth: auth, Ref: Ref{Branch: "nope"}},
+		{URL: url, Auth: auth, Ref: Ref{Commit: strings.Repeat("1", 40)}},
+	} {
+		if _, err := open(t, missing).Resolve(context.Background()); !errors.As(err, &nf) || !strings.Contains(err.Error(), "ssh://") {
+			t.Errorf("%s %s: %v", missing.URL, missing.Ref, err)
 		}
-		commit(t, dir, "a.yaml", "a: 2\n")
-		if second := resolve(t, r); text(t, second, "a.yaml") != "a: 2\n" || !strings.HasPrefix(second.Revision, "main@") {
-			t.Errorf("version 2 %v: the second commit", v2)
-		}
-		c := resolve(t, open(t, Source{URL: url, Auth: auth, Ref: Ref{Commit: run(t, dir, "rev-parse", "HEAD")}}))
-		if text(t, c, "a.yaml") != "a: 2\n" {
-			t.Errorf("version 2 %v: a commit by id", v2)
-		}
-		_, err := open(t, Source{URL: "ssh://" + s.addr + filepath.Join(dir, "it's nothing"), Auth: auth}).Resolve(context.Background())
-		var nf *NotFoundError
-		if !errors.As(err, &nf) {
-			t.Errorf("a repository that is not there: %v", err)
+	}
+	for _, l := range []Limits{{Refs: 100}, {Pack: 250}} {
+		if _, err := open(t, Source{URL: url, Auth: auth, Limits: l}).Resolve(context.Background()); !errors.As(err, &tb) || tb.Limit > 250 {
+			t.Errorf("%+v: %v", l, err)
 		}
 	}
 }
 
+// A server that accepts a connection and says nothing.
+func TestSSHTimeout(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	s := serveSSH(t)
+	r, err := Open(Source{URL: "ssh://" + l.Addr().String() + "/x", Auth: Auth{SSHKey: s.clientKey, KnownHosts: s.knownHosts}},
+		Options{Cache: t.TempDir(), Timeout: 50 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = r.Close() }()
+	if _, err := r.Resolve(context.Background()); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestSSHTrust(t *testing.T) {
-	s := serveSSH(t, true)
+	s := serveSSH(t)
 	dir := newRepo(t)
 	url := "ssh://git@" + s.addr + dir
 	_, stranger := newKey(t)
-	other := serveSSH(t, true)
+	other := serveSSH(t)
 	_, port, _ := net.SplitHostPort(s.addr)
 	_, otherPort, _ := net.SplitHostPort(other.addr)
 	wrongHost := []byte(strings.Replace(string(other.knownHosts), otherPort, port, 1))

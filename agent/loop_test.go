@@ -1,0 +1,204 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"headgate.dev/agent/git"
+	"headgate.dev/render"
+	"headgate.dev/schema"
+)
+
+// tree is a git.Tree over files in memory.
+type tree struct{ fstest.MapFS }
+
+// Digest lets the renderer find out by reading.
+func (t tree) Digest(name string) (string, error) {
+	content := ""
+	err := fs.WalkDir(t.MapFS, name, func(p string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			content += p + "\x00" + string(t.MapFS[p].Data) + "\x00"
+		}
+		return err
+	})
+	return content, err
+}
+
+// world is what a Loop has outside: a source whose head is set, a target that holds what it was given, and proxies.
+type world struct {
+	commit  *git.Commit
+	err     error // of the source
+	refuse  error // of the target
+	held    []string
+	applied int
+	live    Live
+	waitErr error
+}
+
+func (w *world) Resolve(context.Context) (*git.Commit, error) { return w.commit, w.err }
+
+func (w *world) Apply(_ context.Context, c Change) error {
+	w.applied++
+	if w.refuse != nil {
+		return w.refuse
+	}
+	for _, id := range c.Removed {
+		w.held = slices.DeleteFunc(w.held, func(h string) bool { return h == id.Name })
+	}
+	for _, o := range c.Put {
+		if !slices.Contains(w.held, o.ID.Name) {
+			w.held = append(w.held, o.ID.Name)
+		}
+	}
+	slices.Sort(w.held)
+	return nil
+}
+
+func (w *world) Wait(context.Context) (Live, error) { return w.live, w.waitErr }
+
+// head makes a commit of services by name; a name with "!" is a broken spec.
+func head(revision string, services ...string) *git.Commit {
+	files := fstest.MapFS{"README.md": &fstest.MapFile{}}
+	for _, s := range services {
+		text := fmt.Sprintf("apiVersion: headgate.dev/v1alpha1\nkind: ServiceSpec\nmetadata: {name: %s}\nspec: {port: 80}\n", s)
+		if broken, ok := strings.CutSuffix(s, "!"); ok {
+			s, text = broken, "kind: ServiceSpec\n"
+		}
+		files[s+".yaml"] = &fstest.MapFile{Data: []byte(text)}
+	}
+	return &git.Commit{Revision: revision, Tree: tree{files}}
+}
+
+// newLoop makes a loop over w and a function that runs it once and says what it reported.
+func newLoop(w *world) (*Loop, func(t *testing.T) []Outcome) {
+	var reported []Outcome
+	l := &Loop{
+		Source: w, Target: w, Liveness: w, Dir: ".",
+		Options: render.Options{Gateway: "default/local", Namespace: "default"},
+		Report:  func(o Outcome) { reported = append(reported, o) },
+	}
+	return l, func(t *testing.T) []Outcome {
+		t.Helper()
+		reported = nil
+		l.Once(t.Context())
+		return reported
+	}
+}
+
+func TestLoopAppliesTheDifference(t *testing.T) {
+	w := &world{commit: head("1", "a", "b"), live: Live{Envoys: Envoys{1, 1}}}
+	_, once := newLoop(w)
+	if got := once(t); len(got) != 1 || got[0].Err != nil || got[0].Kept != nil || len(got[0].Change.Put) != 2 {
+		t.Fatalf("first: %+v", got)
+	}
+	if got := once(t); got != nil || w.applied != 1 {
+		t.Errorf("the same head again: reported %+v, applied %d times", got, w.applied)
+	}
+	w.commit = head("2", "b", "c")
+	got := once(t)
+	if len(got) != 1 || len(got[0].Change.Put) != 1 || len(got[0].Change.Removed) != 1 || got[0].Kept.Revision != "1" {
+		t.Errorf("second: %+v", got)
+	}
+	if !slices.Equal(w.held, []string{"b", "c"}) {
+		t.Errorf("held: %v", w.held)
+	}
+}
+
+func TestLoopKeepsTheLastGood(t *testing.T) {
+	w := &world{commit: head("1", "a"), live: Live{Envoys: Envoys{1, 1}}}
+	_, once := newLoop(w)
+	once(t)
+	for _, c := range []struct {
+		name  string
+		spoil func()
+		check func(error) bool
+	}{
+		{"wrong input", func() { w.commit = head("2", "a!") }, func(err error) bool { return errors.As(err, new(schema.Errors)) }},
+		{"nothing left", func() { w.commit = head("3") }, func(err error) bool { return errors.Is(err, ErrEmpty) }},
+		{"no source", func() { w.err = errors.New("gone") }, func(err error) bool { return err.Error() == "gone" }},
+		{"target refuses", func() { w.commit, w.refuse = head("4", "b"), errors.New("no") }, func(err error) bool { return err.Error() == "no" }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			c.spoil()
+			got := once(t)
+			if len(got) != 1 || got[0].Err == nil || !c.check(got[0].Err) || got[0].Kept == nil || got[0].Kept.Revision != "1" {
+				t.Errorf("got %+v", got)
+			}
+			if again := once(t); again != nil {
+				t.Errorf("said twice: %+v", again)
+			}
+			if !slices.Equal(w.held, []string{"a"}) {
+				t.Errorf("held: %v", w.held)
+			}
+			w.err, w.refuse = nil, nil
+		})
+	}
+	w.commit = head("5", "b")
+	if got := once(t); len(got) != 1 || got[0].Err != nil || !slices.Equal(w.held, []string{"b"}) {
+		t.Errorf("mended: %+v, held %v", got, w.held)
+	}
+}
+
+func TestLoopAllowEmpty(t *testing.T) {
+	w := &world{commit: head("1", "a"), live: Live{Envoys: Envoys{1, 1}}}
+	l, once := newLoop(w)
+	l.AllowEmpty = true
+	once(t)
+	w.commit = head("2")
+	if got := once(t); len(got) != 1 || got[0].Err != nil || len(w.held) != 0 {
+		t.Errorf("got %+v, held %v", got, w.held)
+	}
+}
+
+func TestLoopNotLiveInTime(t *testing.T) {
+	w := &world{commit: head("1", "a"), live: Live{Envoys: Envoys{0, 1}}, waitErr: context.DeadlineExceeded}
+	_, once := newLoop(w)
+	got := once(t)
+	if len(got) != 1 || !errors.Is(got[0].Err, ErrNotLive) || !strings.Contains(got[0].Err.Error(), "0 of 1") {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// queue is a source that gives one commit for each time it is asked.
+type queue chan *git.Commit
+
+func (q queue) Resolve(context.Context) (*git.Commit, error) { return <-q, nil }
+
+// TestLoopRun follows hints until there are no more, and until its context ends.
+func TestLoopRun(t *testing.T) {
+	l, _ := newLoop(&world{live: Live{Envoys: Envoys{1, 1}}})
+	commits, hints := make(queue), make(chan struct{})
+	l.Source, l.Hints = commits, hints
+	outcomes := make(chan string, 8)
+	l.Report = func(o Outcome) { outcomes <- o.Commit.Revision }
+	done := make(chan struct{})
+	go func() { l.Run(t.Context()); close(done) }()
+	same := head("1", "a")
+	for _, c := range []struct {
+		commit *git.Commit
+		want   string
+	}{{same, "1"}, {same, ""}, {head("2", "b"), "2"}} {
+		commits <- c.commit
+		if c.want != "" {
+			if got := <-outcomes; got != c.want {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+		}
+		if c.want != "2" {
+			hints <- struct{}{}
+		}
+	}
+	close(hints)
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the loop goes on without hints")
+	}
+}

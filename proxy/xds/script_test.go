@@ -120,6 +120,7 @@ func (w *world) close() {
 		c.Close()
 	}
 	w.conns = nil
+	synctest.Wait() // so that the streams end for one reason: their proxies left
 	w.server.Stop(context.Background())
 	synctest.Wait()
 }

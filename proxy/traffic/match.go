@@ -153,9 +153,9 @@ func (s *seen) announces(name string) bool {
 }
 
 // answeredByCORS tells whether the CORS policy of a route that matches as it is answers the request itself: it does for
-// every preflight request from an origin that is allowed.
+// every preflight request from an origin that is allowed, where the route forwards.
 func (s *seen) answeredByCORS(r *model.Route) bool {
-	if r.CORS == nil || s.method != "OPTIONS" || strings.Join(s.headers[requestMethod], "") == "" {
+	if r.CORS == nil || r.Forward == nil || s.method != "OPTIONS" || strings.Join(s.headers[requestMethod], "") == "" {
 		return false
 	}
 	origin := strings.Join(s.headers["origin"], ",")

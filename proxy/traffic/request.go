@@ -81,11 +81,24 @@ var proxyHeaders = []string{
 	"x-envoy-peer-metadata-id", "x-envoy-retriable-header-names", "x-envoy-retriable-status-codes",
 	"x-envoy-retry-grpc-on", "x-envoy-retry-on", "x-envoy-upstream-alt-stat-name",
 	"x-envoy-upstream-rq-per-try-timeout-ms", "x-envoy-upstream-rq-timeout-alt-response",
-	"x-envoy-upstream-rq-timeout-ms", "x-forwarded-proto", "x-request-id",
+	"x-envoy-upstream-rq-timeout-ms", "x-forwarded-client-cert", "x-forwarded-proto", "x-request-id",
 }
 
+// joinedHeaders are those of which Envoy makes one value, with commas, where a client repeats them. Of all others each value
+// is compared by itself.
+var joinedHeaders = []string{
+	"accept", "accept-encoding", "access-control-request-headers", "access-control-request-method",
+	"access-control-request-private-network", "authorization", "cache-control", "content-encoding", "content-type", "expect",
+	"grpc-accept-encoding", "grpc-timeout", "if-match", "if-modified-since", "if-none-match", "if-range",
+	"if-unmodified-since", "origin", "pragma", "proxy-status", "referer", "user-agent", "via", "x-client-trace-id",
+	"x-envoy-attempt-count", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port",
+}
+
+// client is the address from which explained requests come: it is appended to x-forwarded-for.
+const client = "127.0.0.1"
+
 // readHeaders collects the values of each header. What the proxy itself adds is left out where nobody can foresee it
-// (x-request-id, the client's address in x-forwarded-for).
+// (x-request-id).
 func (s *seen) readHeaders(headers []model.Header) (refused string) {
 	for _, h := range headers {
 		name := strings.ToLower(h.Name)
@@ -95,6 +108,16 @@ func (s *seen) readHeaders(headers []model.Header) (refused string) {
 		if !slices.Contains(proxyHeaders, name) && name != "host" {
 			s.headers[name] = append(s.headers[name], strings.Trim(h.Value, " \t"))
 		}
+	}
+	s.headers["x-forwarded-for"] = append(s.headers["x-forwarded-for"], client)
+	for _, name := range joinedHeaders {
+		if values := s.headers[name]; len(values) > 1 {
+			values = slices.DeleteFunc(values, func(v string) bool { return v == "" })
+			s.headers[name] = []string{strings.Join(values, ",")}
+		}
+	}
+	if strings.ContainsFunc(strings.Join(s.headers["referer"], ""), func(r rune) bool { return r >= 0x80 }) {
+		delete(s.headers, "referer") // one that is no URL is dropped
 	}
 	s.headers["host"] = []string{s.host}
 	s.headers["x-forwarded-proto"] = []string{"http"}

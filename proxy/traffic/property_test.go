@@ -281,7 +281,7 @@ func TestExplainIsWhatEnvoyDoes(t *testing.T) {
 	}
 	t.Logf("%d requests to %d tables: %v", tables*requests, tables, seen)
 	for _, status := range []int{200, 204, 307, 400, 404, 410} {
-		if seen[status] < 10 {
+		if seen[status] < 5 {
 			t.Errorf("status %d came %d times: too few to tell", status, seen[status])
 		}
 	}

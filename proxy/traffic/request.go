@@ -97,6 +97,9 @@ var joinedHeaders = []string{
 // client is the address from which explained requests come: it is appended to x-forwarded-for.
 const client = "127.0.0.1"
 
+// badReferer is a Referer that Envoy drops because it is no URL: what stands before the first colon is no scheme.
+var badReferer = regexp.MustCompile(`^[^:]*[^:A-Za-z0-9+.-][^:]*:|^[^A-Za-z:][^:]*:|[^\x00-\x7f]`)
+
 // readHeaders collects the values of each header. What the proxy itself adds is left out where nobody can foresee it
 // (x-request-id).
 func (s *seen) readHeaders(headers []model.Header) (refused string) {
@@ -116,8 +119,8 @@ func (s *seen) readHeaders(headers []model.Header) (refused string) {
 			s.headers[name] = []string{strings.Join(values, ",")}
 		}
 	}
-	if strings.ContainsFunc(strings.Join(s.headers["referer"], ""), func(r rune) bool { return r >= 0x80 }) {
-		delete(s.headers, "referer") // one that is no URL is dropped
+	if badReferer.MatchString(strings.Join(s.headers["referer"], "")) {
+		delete(s.headers, "referer")
 	}
 	s.headers["host"] = []string{s.host}
 	s.headers["x-forwarded-proto"] = []string{"http"}

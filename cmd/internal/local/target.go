@@ -31,8 +31,10 @@ func (s *Stack) Apply(_ context.Context, c agent.Change) error {
 	if !s.needsDefaultGateway(changes) {
 		planned = planned[:len(changes)]
 	}
-	if err := s.ports.assign(listeners(planned, s.classIsOurs(changes))); err != nil {
-		return err
+	if !s.options.Detached {
+		if err := s.ports.assign(listeners(planned, s.classIsOurs(changes))); err != nil {
+			return err
+		}
 	}
 	changes = s.world.complete(changes)
 	changes, err := s.backends.complete(changes)
@@ -41,7 +43,9 @@ func (s *Stack) Apply(_ context.Context, c agent.Change) error {
 	}
 	effects := s.engine.Step(changes)
 	s.epoch++
-	s.xds.Publish(fleet, s.epoch, resources(effects.XDS))
+	if !s.options.Detached {
+		s.xds.Publish(fleet, s.epoch, resources(effects.XDS))
+	}
 	s.set, s.effects = c.Set, effects
 	return nil
 }

@@ -68,4 +68,6 @@ func (e *Engine) ListGateways() []*resolve.GatewayResult {
 }
 
 // ProblemsOf lists what the translation could not take of a route.
-func (e *Engine) ProblemsOf(ref kube.Ref) []resolve.Problem { return (&step{Engine: e}).problemsOf(ref) }
+func (e *Engine) ProblemsOf(ref kube.Ref) []resolve.Problem {
+	return (&step{Engine: e}).problemsOf(ref)
+}

@@ -166,6 +166,14 @@ func (g gen) request(tb table) traffic.Request {
 			model.Header{Name: "Access-Control-Request-Method", Value: g.pick([]string{"GET", "POST", "PUT", "OPTIONS", ""})},
 			model.Header{Name: "Access-Control-Request-Headers", Value: g.pick([]string{"x-ring", "X-B, x-ring", "accept,X-Ring", "", "x-b ,authorization"})})
 	}
+	// A Referer that is no URL is dropped, and of several put together whether they are one is beyond what is explained.
+	referers := 0
+	r.Headers = slices.DeleteFunc(r.Headers, func(h model.Header) bool {
+		if strings.EqualFold(h.Name, "referer") {
+			referers++
+		}
+		return strings.EqualFold(h.Name, "referer") && referers > 1
+	})
 	if g.IntN(100) == 0 {
 		r.Headers = append(r.Headers, model.Header{Name: "x_y", Value: "1"})
 	}

@@ -62,7 +62,7 @@ func Explain(t Table, r Request) Explanation {
 		return e
 	}
 	if e.Host = FindHost(t, s.host); e.Host == nil {
-		e.Status, e.Reason = 404, "nothing offers this host"
+		e.Status, e.Reason = 404, "no listener offers this host"
 		return e
 	}
 	e.try(s)
@@ -132,7 +132,7 @@ func (e *Explanation) try(s *seen) {
 	if e.Winner < 0 {
 		e.Status, e.Reason = 404, "no route of the host matches"
 		if len(e.Trials) == 0 {
-			e.Reason = "the host has no route"
+			e.Reason = "no route has this host"
 		}
 	}
 }

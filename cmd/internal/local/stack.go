@@ -64,6 +64,7 @@ type Stack struct {
 	world    *world
 	backends *backends
 	set      *object.Set
+	before   *object.Set // what was held before the last Apply
 	epoch    uint64
 	effects  engine.Effects // of the last Apply
 }

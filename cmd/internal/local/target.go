@@ -46,7 +46,7 @@ func (s *Stack) Apply(_ context.Context, c agent.Change) error {
 	if !s.options.Detached {
 		s.xds.Publish(fleet, s.epoch, resources(effects.XDS))
 	}
-	s.set, s.effects = c.Set, effects
+	s.before, s.set, s.effects = s.set, c.Set, effects
 	return nil
 }
 

@@ -172,7 +172,7 @@ func safe(text string) string { return term.Safe(text, 400) }
 func (f *explainFlags) nowhere(stack *local.Stack, answers []local.Explanation) [][]string {
 	hosts, ports := stack.Hosts()
 	if len(answers) == 0 {
-		why := "no listener"
+		why := "there is no listener: no route of the tree names a Gateway that is served here"
 		if len(ports) > 0 {
 			why = fmt.Sprintf("no listener has port %d; there are %s", f.port, strings.Trim(fmt.Sprint(ports), "[]"))
 		}

@@ -130,15 +130,19 @@ func (s *seen) preflight(r *model.Route) bool {
 		return false
 	}
 	for _, h := range m.Headers {
-		if slices.Contains(sentInPreflight, h.Name) {
-			if len(miss(nil, "", h, s.headers[h.Name])) > 0 {
-				return false
-			}
-		} else if !s.announces(h.Name) {
+		if !s.foretells(h) {
 			return false
 		}
 	}
 	return true
+}
+
+// foretells tells whether a preflight request has, or announces, a header of the request to come.
+func (s *seen) foretells(h model.ValueMatch) bool {
+	if slices.Contains(sentInPreflight, h.Name) {
+		return len(miss(nil, "", h, s.headers[h.Name])) == 0
+	}
+	return s.announces(h.Name)
 }
 
 func (s *seen) announces(name string) bool {

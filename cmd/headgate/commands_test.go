@@ -121,7 +121,7 @@ func TestEnvironmentErrors(t *testing.T) {
 }
 
 func TestHelpFitsAScreen(t *testing.T) {
-	for _, args := range [][]string{{"help"}, {"up", "--help"}, {"render", "--help"}, {"validate", "--help"}, {"schema", "--help"}, {"version", "--help"}, {"completion", "bash", "--help"}} {
+	for _, args := range [][]string{{"help"}, {"up", "--help"}, {"render", "--help"}, {"validate", "--help"}, {"explain", "--help"}, {"diff", "--help"}, {"schema", "--help"}, {"version", "--help"}, {"completion", "bash", "--help"}} {
 		code, out, _ := headgate(t, args...)
 		if code != exitFine {
 			t.Errorf("%v: exit %d", args, code)

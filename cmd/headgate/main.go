@@ -94,6 +94,8 @@ func rootCommand(s streams) *cobra.Command {
   headgate up            serve a directory of a Git repository on this machine; commit to change it
   headgate validate      say what is wrong with a directory, every error with file, line and field
   headgate render        print the Gateway API objects a directory stands for
+  headgate explain       say which route and backend take a request, and why
+  headgate diff          say what a change does to traffic and objects
 
 A service spec can be as short as this:
 
@@ -111,7 +113,7 @@ Exit codes: 0 fine, 1 the input is wrong, 2 usage, 3 the environment (no Envoy, 
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(upCommand(s), renderCommand(s), validateCommand(s), schemaCommand(s), versionCommand(s))
+	root.AddCommand(upCommand(s), renderCommand(s), validateCommand(s), explainCommand(s), diffCommand(s), schemaCommand(s), versionCommand(s))
 	for _, c := range append(root.Commands(), root) {
 		check := c.Args
 		c.Args = func(cmd *cobra.Command, args []string) error {

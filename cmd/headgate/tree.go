@@ -20,9 +20,14 @@ type treeFlags struct {
 }
 
 func (f *treeFlags) add(c *cobra.Command) {
+	c.Flags().StringVar(&f.ref, "ref", "", "read a commit instead of the saved files: a branch, a tag, a commit")
+	f.addDefaults(c)
+}
+
+// addDefaults adds the flags for what a tree leaves open.
+func (f *treeFlags) addDefaults(c *cobra.Command) {
 	f.gateway, f.namespace = local.DefaultGateway, local.DefaultNamespace
 	flags := c.Flags()
-	flags.StringVar(&f.ref, "ref", "", "read a commit instead of the saved files: a branch, a tag, a commit")
 	flags.StringVar(&f.gateway, "gateway", f.gateway, "default gateway (NAMESPACE/NAME) where the tree offers none")
 	flags.StringVar(&f.namespace, "namespace", f.namespace, "namespace of objects that name none")
 }
@@ -39,14 +44,25 @@ func (f *treeFlags) render(ctx context.Context, args []string) (render.Result, e
 		return render.Result{}, err
 	}
 	defer closer()
-	return render.Tree(fsys, sub, render.Options{Gateway: f.gateway, Namespace: f.namespace})
+	return render.Tree(fsys, sub, f.options())
+}
+
+func (f *treeFlags) options() render.Options {
+	return render.Options{Gateway: f.gateway, Namespace: f.namespace}
+}
+
+// checkDirectory says what is wrong with DIR.
+func checkDirectory(dir string) error {
+	info, err := os.Stat(dir)
+	if err == nil && !info.IsDir() {
+		return usageError{fmt.Errorf("%s is no directory; name the directory it lies in: %s", dir, filepath.Dir(dir))}
+	}
+	return err
 }
 
 func (f *treeFlags) open(ctx context.Context, dir string) (fsys fs.FS, sub string, closer func(), err error) {
-	if info, err := os.Stat(dir); err != nil {
+	if err := checkDirectory(dir); err != nil {
 		return nil, "", nil, err
-	} else if !info.IsDir() {
-		return nil, "", nil, usageError{fmt.Errorf("%s is no directory; name the directory it lies in: %s", dir, filepath.Dir(dir))}
 	}
 	source, err := openLocal(dir, f.ref)
 	if err != nil {

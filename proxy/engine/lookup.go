@@ -1,11 +1,13 @@
 package engine
 
 import (
+	"maps"
 	"slices"
 
 	"headgate.dev/proxy/envoy"
 	"headgate.dev/proxy/kube"
 	"headgate.dev/proxy/model"
+	"headgate.dev/proxy/resolve"
 )
 
 // ListHosts lists every host there is, in the order of their names.
@@ -48,4 +50,24 @@ func (e *Engine) RoutesBehind(fleet string, key envoy.Key) []kube.Ref {
 		}
 	}
 	return nil
+}
+
+// Host gives a host as it was translated last; nil when there is none.
+func (e *Engine) Host(id model.HostID) *model.Host {
+	if h := e.hosts[id]; h != nil {
+		return h.model
+	}
+	return nil
+}
+
+// ListGateways lists the Gateways of our classes, in the order of their names.
+func (e *Engine) ListGateways() []*resolve.GatewayResult {
+	return slices.SortedFunc(maps.Values(e.gateways), func(a, b *resolve.GatewayResult) int {
+		return kube.CompareNames(a.Name, b.Name)
+	})
+}
+
+// ProblemsOf lists what the translation could not take of a route.
+func (e *Engine) ProblemsOf(ref kube.Ref) []resolve.Problem {
+	return (&step{Engine: e}).problemsOf(ref)
 }

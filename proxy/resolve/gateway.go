@@ -144,9 +144,9 @@ func compareHosts(a, b model.HostID) int {
 	return cmp.Or(cmp.Compare(a.Table, b.Table), cmp.Compare(a.Name, b.Name))
 }
 
-// owner gives the API listener that requests for the host belong to (GEP-3155); nil when no usable listener of the
+// Owner gives the API listener that requests for the host belong to (GEP-3155); nil when no usable listener of the
 // table matches it.
-func (g *GatewayResult) owner(id model.HostID) *Listener {
+func (g *GatewayResult) Owner(id model.HostID) *Listener {
 	var best *Listener
 	for i := range g.Listeners {
 		l := &g.Listeners[i]

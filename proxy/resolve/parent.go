@@ -136,7 +136,7 @@ func (a *attacher) host(g *GatewayResult, l *Listener, name, original string) {
 		return
 	}
 	id := model.HostID{Table: l.Table, Name: name}
-	if g.owner(id) != l {
+	if g.Owner(id) != l {
 		return
 	}
 	if a.attachments == nil {

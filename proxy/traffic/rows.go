@@ -38,6 +38,9 @@ func Rows(h *model.Host) []Row {
 	return rows
 }
 
+// RowOf is the row of one route of a host.
+func RowOf(h *model.Host, r *model.Route) Row { return row(h.ID.Name, r) }
+
 func row(host string, r *model.Route) Row {
 	return Row{Host: host, Request: request(&r.Match), Answer: answer(r), Details: details(r), Source: r.Source}
 }

@@ -15,6 +15,7 @@ import (
 	"headgate.dev/proxy/model"
 	"headgate.dev/proxy/resolve"
 	"headgate.dev/proxy/traffic"
+	"headgate.dev/render/object"
 	"headgate.dev/schema"
 )
 
@@ -40,14 +41,15 @@ func (s *Stack) Rows(limit int) (rows []Row, total int) {
 		total += len(h.After.Routes)
 		for _, r := range traffic.Rows(h.After) {
 			if len(rows) < limit {
-				rows = append(rows, s.row(h.After, r))
+				rows = append(rows, s.row(s.set, h.After, r))
 			}
 		}
 	}
 	return rows, total
 }
 
-// Changed lists what the last Apply changed, up to limit rows, and tells how many there are.
+// Changed lists what the last Apply changed, up to limit rows, and tells how many there are. Each row says where it
+// stands in the tree it belongs to, before or after.
 func (s *Stack) Changed(limit int) (changes []Change, total int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -58,11 +60,11 @@ func (s *Stack) Changed(limit int) (changes []Change, total int) {
 			}
 			var change Change
 			if c.Before != nil {
-				row := s.row(h.Before, *c.Before)
+				row := s.row(s.before, h.Before, *c.Before)
 				change.Before = &row
 			}
 			if c.After != nil {
-				row := s.row(h.After, *c.After)
+				row := s.row(s.set, h.After, *c.After)
 				change.After = &row
 			}
 			changes = append(changes, change)
@@ -71,12 +73,13 @@ func (s *Stack) Changed(limit int) (changes []Change, total int) {
 	return changes, total
 }
 
-func (s *Stack) row(h *model.Host, r traffic.Row) Row {
+// row is a row of a host, whose objects are in set.
+func (s *Stack) row(set *object.Set, h *model.Host, r traffic.Row) Row {
 	gateway, port := gatewayOf(h)
 	local := s.ports.public(gateway, port)
 	row := Row{
 		Gateway: gateway.String(), Listener: fmt.Sprintf("http :%d", local), Row: r,
-		From: s.originOf(r.Source.Kind, types.NamespacedName(r.Source.Name), r.Source.Rule).String(),
+		From: originIn(set, r.Source.Kind, types.NamespacedName(r.Source.Name), r.Source.Rule).String(),
 	}
 	host := h.ID.Name
 	if host == "*" {

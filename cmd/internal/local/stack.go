@@ -32,6 +32,9 @@ type Options struct {
 	Endpoints []Endpoint
 	// Envoy is the path of the binary, or a name to look up on PATH.
 	Envoy string
+	// Detached is for a Stack that will never Run: no local port is looked for and no backend is served, so that nothing of
+	// this machine matters. Ports are then those of the Gateways.
+	Detached bool
 	// Log gets what Envoy logs.
 	Log io.Writer
 	// Ready is told that Envoy runs, and Restarted why it had to be started again. Both may be nil.
@@ -61,15 +64,19 @@ type Stack struct {
 	world    *world
 	backends *backends
 	set      *object.Set
+	before   *object.Set // what was held before the last Apply
 	epoch    uint64
 	effects  engine.Effects // of the last Apply
 }
 
 // New makes a Stack that holds nothing. Close it.
 func New(o Options) (*Stack, error) {
-	dir, err := os.MkdirTemp("", "headgate-")
-	if err != nil {
-		return nil, fmt.Errorf("making a directory for the xDS socket: %w", err)
+	dir := ""
+	if !o.Detached {
+		var err error
+		if dir, err = os.MkdirTemp("", "headgate-"); err != nil {
+			return nil, fmt.Errorf("making a directory for the xDS socket: %w", err)
+		}
 	}
 	s := &Stack{options: o, dir: dir, connected: make(chan struct{}, 1), echo: echo.New(), ports: newPortMap(o.Listen, o.Ports), world: newWorld()}
 	s.backends = newBackends(s.endpointOf)
@@ -158,11 +165,17 @@ func (s *Stack) processOptions(bootstrap []byte) process.Options {
 
 // Close ends the echo backend and removes what is on disk. Call it when Run has returned.
 func (s *Stack) Close() error {
+	if s.dir == "" {
+		return s.echo.Close()
+	}
 	return errors.Join(s.echo.Close(), os.RemoveAll(s.dir))
 }
 
 // endpointOf gives the real backend of a Service's port, or the echo backend.
 func (s *Stack) endpointOf(p servicePort) (netip.AddrPort, error) {
+	if s.options.Detached {
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(p.port)), nil
+	}
 	for _, e := range s.options.Endpoints {
 		if e.Service == p.service && (e.Port == 0 || e.Port == p.port) {
 			return e.Address, nil

@@ -31,8 +31,10 @@ func (s *Stack) Apply(_ context.Context, c agent.Change) error {
 	if !s.needsDefaultGateway(changes) {
 		planned = planned[:len(changes)]
 	}
-	if err := s.ports.assign(listeners(planned, s.classIsOurs(changes))); err != nil {
-		return err
+	if !s.options.Detached {
+		if err := s.ports.assign(listeners(planned, s.classIsOurs(changes))); err != nil {
+			return err
+		}
 	}
 	changes = s.world.complete(changes)
 	changes, err := s.backends.complete(changes)
@@ -41,8 +43,10 @@ func (s *Stack) Apply(_ context.Context, c agent.Change) error {
 	}
 	effects := s.engine.Step(changes)
 	s.epoch++
-	s.xds.Publish(fleet, s.epoch, resources(effects.XDS))
-	s.set, s.effects = c.Set, effects
+	if !s.options.Detached {
+		s.xds.Publish(fleet, s.epoch, resources(effects.XDS))
+	}
+	s.before, s.set, s.effects = s.set, c.Set, effects
 	return nil
 }
 
@@ -127,12 +131,29 @@ func (s *Stack) Wait(ctx context.Context) (agent.Live, error) {
 
 // originOf finds where a route's rule was written.
 func (s *Stack) originOf(kind string, name types.NamespacedName, rule int) schema.Position {
-	o := s.set.Get(object.ID{Group: gwv1.GroupName, Kind: kind, Namespace: name.Namespace, Name: name.Name})
-	if o == nil {
-		return schema.Position{}
-	}
+	return originIn(s.set, kind, name, rule)
+}
+
+func originIn(set *object.Set, kind string, name types.NamespacedName, rule int) schema.Position {
 	if rule < 0 {
-		return o.Origin
+		return fieldIn(set, kind, name, "")
 	}
-	return o.OriginOf(fmt.Sprintf("/spec/rules/%d", rule))
+	return fieldIn(set, kind, name, fmt.Sprintf("/spec/rules/%d", rule))
+}
+
+// fieldOf finds where a field of an object of the Gateway API was written.
+func (s *Stack) fieldOf(kind string, name types.NamespacedName, pointer string) schema.Position {
+	return fieldIn(s.set, kind, name, pointer)
+}
+
+func fieldIn(set *object.Set, kind string, name types.NamespacedName, pointer string) schema.Position {
+	o := set.Get(object.ID{Group: gwv1.GroupName, Kind: kind, Namespace: name.Namespace, Name: name.Name})
+	switch {
+	case o == nil:
+		return schema.Position{}
+	case pointer == "":
+		return o.Origin
+	default:
+		return o.OriginOf(pointer)
+	}
 }

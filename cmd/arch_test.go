@@ -47,8 +47,8 @@ var table = []row{
 		"one spec in, its objects out: everything else that could matter comes in as an argument"},
 	{"render/kustomize", lock, []string{"schema", "render/object"},
 		"the one wrapper around a library that fetches URLs, runs git and keeps global state if it is let"},
-	{"render/admit", pure, []string{"schema", "render/object"},
-		"says what an API server would say, without one"},
+	{"render/admit", lock, []string{"schema", "render/object"},
+		"says what an API server would say, without one; the lock guards the kinds made ready, once for all callers, because compiling takes long"},
 
 	{"agent/git", edge, nil,
 		"commits and files, whatever is in them: it knows neither specs nor objects"},

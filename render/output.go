@@ -3,6 +3,7 @@ package render
 import (
 	"maps"
 
+	"headgate.dev/render/admit"
 	"headgate.dev/render/expand"
 	"headgate.dev/render/object"
 	"headgate.dev/schema"
@@ -55,11 +56,28 @@ func (l *leaf) output(t *tree, w *world) (*output, error) {
 		}
 		out.objects = append(out.objects, o)
 	}
+	out.errs = append(out.errs, t.admit(out.objects)...)
 	l.out = out
 	if l.file != nil {
 		l.items, l.spent = nil, true
 	}
 	return out, nil
+}
+
+// admit says what an API server would refuse. What the set before holds already has been admitted.
+func (t *tree) admit(objects []*object.Object) schema.Errors {
+	var errs schema.Errors
+	for _, o := range objects {
+		if o.ID.Group != admit.Group {
+			continue
+		}
+		if before := t.before.Get(o.ID); before != nil && before.Digest == o.Digest {
+			continue
+		}
+		_, wrong := admit.Admit(o)
+		errs = append(errs, wrong...)
+	}
+	return errs
 }
 
 // place gives an object the namespace it lives in: that of the options where it says none, none where its kind is

@@ -8,7 +8,8 @@
 // that wants to be the default of some namespaces.
 //
 // Rendering has two passes: the first reads, builds and decodes, leaf by leaf; the second expands specs, which needs to
-// know the offers and the custom resources of the whole tree.
+// know the offers and the custom resources of the whole tree. What comes out must pass what an API server checks
+// (package admit); the defaults it would fill in are left to it.
 package render
 
 import (
@@ -70,6 +71,7 @@ func Tree(fsys fs.FS, dir string, options Options) (Result, error) {
 func (r *Renderer) Tree(fsys fs.FS, dir string, options Options) (Result, error) {
 	dir = path.Clean(dir)
 	t := newTree(fsys)
+	t.before = r.set
 	kind, err := t.Kind(dir)
 	if err != nil {
 		return Result{}, err

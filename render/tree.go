@@ -9,6 +9,7 @@ import (
 	"path"
 
 	"headgate.dev/render/kustomize"
+	"headgate.dev/render/object"
 	"headgate.dev/schema"
 )
 
@@ -24,6 +25,7 @@ type tree struct {
 	docs     map[string]decoded
 	reads    map[string]struct{} // of the node at work; nil outside
 	rendered int
+	before   *object.Set // what the last good revision rendered to; may be nil
 }
 
 // decoded is a file shared by several kustomizations.

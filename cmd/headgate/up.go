@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -77,6 +78,11 @@ func (f *upFlags) run(ctx context.Context, s streams, source string) error {
 	if err != nil {
 		return err
 	}
+	if s.getenv("GOGC") == "" {
+		// A small change on a large tree makes little garbage: collecting it sooner costs nothing that shows, and keeps a
+		// sixth less memory with 5,000 services.
+		debug.SetGCPercent(50)
+	}
 	repo, err := f.open(source)
 	if err != nil {
 		return err
@@ -114,6 +120,10 @@ func (f *upFlags) serve(ctx context.Context, stack *local.Stack, repo source, re
 		Report: func(o agent.Outcome) {
 			last = o
 			report.outcome(o)
+			if o.Kept == nil {
+				// The first render of a large tree leaves behind several times what is kept, and what comes is small.
+				debug.FreeOSMemory()
+			}
 		},
 	}
 	err := f.follow(ctx, loop, repo)

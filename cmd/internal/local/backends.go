@@ -37,6 +37,7 @@ type backends struct {
 	services map[types.NamespacedName]*corev1.Service
 	slices   incr.Relation[types.NamespacedName, types.NamespacedName] // slice of the tree → its Service
 	made     map[types.NamespacedName]map[kube.Ref]bool                // what was made up for a Service
+	unrouted map[servicePort]struct{}                                  // ports that no route names any more
 }
 
 func newBackends(endpoint func(servicePort) (netip.AddrPort, error)) *backends {
@@ -45,6 +46,7 @@ func newBackends(endpoint func(servicePort) (netip.AddrPort, error)) *backends {
 		ports:    map[types.NamespacedName][]int32{},
 		services: map[types.NamespacedName]*corev1.Service{},
 		made:     map[types.NamespacedName]map[kube.Ref]bool{},
+		unrouted: map[servicePort]struct{}{},
 	}
 }
 
@@ -120,10 +122,12 @@ func (b *backends) route(p servicePort) {
 	switch used := b.routed.Used(p); {
 	case used && !has:
 		b.ports[p.service] = slices.Insert(ports, i, p.port)
-	case !used && has && len(ports) == 1:
-		delete(b.ports, p.service)
+		delete(b.unrouted, p)
 	case !used && has:
-		b.ports[p.service] = slices.Delete(ports, i, i+1)
+		b.unrouted[p] = struct{}{}
+		if b.ports[p.service] = slices.Delete(ports, i, i+1); len(ports) == 1 {
+			delete(b.ports, p.service)
+		}
 	}
 }
 

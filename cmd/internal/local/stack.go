@@ -63,6 +63,7 @@ type Stack struct {
 	ports    *portMap
 	world    *world
 	backends *backends
+	retired  map[servicePort]time.Time // when a port was first seen without a route
 	set      *object.Set
 	before   *object.Set // what was held before the last Apply
 	epoch    uint64
@@ -78,7 +79,7 @@ func New(o Options) (*Stack, error) {
 			return nil, fmt.Errorf("making a directory for the xDS socket: %w", err)
 		}
 	}
-	s := &Stack{options: o, dir: dir, connected: make(chan struct{}, 1), echo: echo.New(), ports: newPortMap(o.Listen, o.Ports), world: newWorld()}
+	s := &Stack{options: o, dir: dir, connected: make(chan struct{}, 1), echo: echo.New(), ports: newPortMap(o.Listen, o.Ports), world: newWorld(), retired: map[servicePort]time.Time{}}
 	s.backends = newBackends(s.endpointOf)
 	s.engine = engine.New(engine.Options{
 		Controller: Controller,
@@ -181,7 +182,11 @@ func (s *Stack) endpointOf(p servicePort) (netip.AddrPort, error) {
 			return e.Address, nil
 		}
 	}
-	return s.echo.Endpoint(echo.Target{Namespace: p.service.Namespace, Service: p.service.Name, Port: p.port, Protocol: "HTTP"})
+	return s.echo.Endpoint(echoTarget(p))
+}
+
+func echoTarget(p servicePort) echo.Target {
+	return echo.Target{Namespace: p.service.Namespace, Service: p.service.Name, Port: p.port, Protocol: "HTTP"}
 }
 
 // observer signals that Envoy runs. What it refuses is asked for after each Apply.

@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
@@ -47,7 +48,32 @@ func (s *Stack) Apply(_ context.Context, c agent.Change) error {
 		s.xds.Publish(fleet, s.epoch, resources(effects.XDS))
 	}
 	s.before, s.set, s.effects = s.set, c.Set, effects
+	s.retire(time.Now())
 	return nil
+}
+
+// retireAfter is how long the echo backend goes on answering for a port that no route names any more: Envoy keeps the
+// cluster for a while, for requests that are under way.
+const retireAfter = time.Minute
+
+// retire ends the echo backend's endpoints of ports that have not been routed for long enough.
+func (s *Stack) retire(now time.Time) {
+	for p := range s.retired {
+		if _, still := s.backends.unrouted[p]; !still {
+			delete(s.retired, p)
+		}
+	}
+	for p := range s.backends.unrouted {
+		since, known := s.retired[p]
+		switch {
+		case !known:
+			s.retired[p] = now
+		case now.Sub(since) > retireAfter:
+			s.echo.Forget(echoTarget(p))
+			delete(s.retired, p)
+			delete(s.backends.unrouted, p)
+		}
+	}
 }
 
 // decode makes typed changes of what is to be put and removed. An object that does not fit its type is an error at

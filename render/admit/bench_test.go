@@ -44,7 +44,7 @@ func BenchmarkAdmit(b *testing.B) {
 		b.Fatal(errs)
 	}
 	for b.Loop() {
-		Admit(o)
+		_, _ = Admit(o)
 	}
 }
 

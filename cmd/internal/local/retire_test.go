@@ -20,7 +20,11 @@ func TestRetire(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer stack.Close()
+	t.Cleanup(func() {
+		if err := stack.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	var set *object.Set
 	apply := func(backend string) {
 		t.Helper()

@@ -35,53 +35,37 @@ func (c *committed) explain(err error) error {
 	return fmt.Errorf("its object is missing, as in a partial clone: run \"git fetch --refetch --no-filter\" there: %w", err)
 }
 
-// listings caches directories by id, across commits. What was not asked for during a whole generation is forgotten: every
-// commit brings a new root, and the old ones, as large as the repository is wide, are never asked for again.
+// listings caches directories by id, across commits.
 type listings struct {
-	mu         sync.Mutex
-	young, old map[plumbing.Hash]listing
-	entries    int // in young
+	mu      sync.Mutex
+	byID    map[plumbing.Hash]listing
+	entries int
 }
 
-// maxCached bounds the entries of the directories of a generation; about 70 bytes each.
+// maxCached bounds the entries of cached directories; about 70 bytes each. At the bound all are forgotten: every commit
+// brings a new root, and the old ones, as large as the repository is wide, are never asked for again.
 const maxCached = 60_000
 
 func (c *listings) get(o *objects, id plumbing.Hash, limit int) (listing, error) {
-	if l, ok := c.cached(id); ok {
+	c.mu.Lock()
+	l, ok := c.byID[id]
+	c.mu.Unlock()
+	if ok {
 		return l, nil
 	}
 	f, err := o.read(id, plumbing.TreeObject, int64(limit)*512+1<<20)
 	if err != nil {
 		return nil, err
 	}
-	l, err := parseListing(f.data)
-	if err != nil {
+	if l, err = parseListing(f.data); err != nil {
 		return nil, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.put(id, l)
-	return l, nil
-}
-
-func (c *listings) cached(id plumbing.Hash) (listing, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if l, ok := c.young[id]; ok {
-		return l, true
+	if c.entries+len(l) > maxCached || c.byID == nil {
+		c.byID, c.entries = map[plumbing.Hash]listing{}, 0
 	}
-	l, ok := c.old[id]
-	if ok {
-		c.put(id, l)
-	}
-	return l, ok
-}
-
-// put is called with the lock held.
-func (c *listings) put(id plumbing.Hash, l listing) {
-	if c.young == nil || c.entries+len(l) > maxCached && c.entries > 0 {
-		c.old, c.young, c.entries = c.young, map[plumbing.Hash]listing{}, 0
-	}
-	c.young[id] = l
+	c.byID[id] = l
 	c.entries += len(l)
+	return l, nil
 }

@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -63,6 +64,9 @@ func (t *tree) fillWhole(n *node) error {
 		if n.errs == nil {
 			return err
 		}
+		if build == nil { // refused before anything was built
+			n.errs = append(n.errs, t.listedErrors(n.name)...)
+		}
 		return nil
 	}
 	var flat []*schema.Node
@@ -76,6 +80,37 @@ func (t *tree) fillWhole(n *node) error {
 				"namespace, labels and commonAnnotations alone would be applied object by object", len(flat))}}
 	}
 	return nil
+}
+
+// listedErrors says what is wrong with the files that a refused kustomization lists as resources, as they are before
+// anything is done to them, so that all errors of a tree are told at once. What lies outside the directory is left to
+// whoever it belongs to.
+func (t *tree) listedErrors(dir string) schema.Errors {
+	name, err := kustomize.Find(t, dir)
+	if err != nil || name == "" {
+		return nil
+	}
+	docs, err := t.decode(name)
+	if err != nil {
+		return nil // that is why it was refused
+	}
+	var errs schema.Errors
+	for _, doc := range docs {
+		resources := doc.Root.Get("/resources")
+		if resources == nil {
+			continue
+		}
+		for _, item := range resources.Items {
+			file := &node{name: path.Join(dir, item.Text)}
+			if !within(dir, file.name) || !readable(file.name) {
+				continue
+			}
+			if kind, err := t.Kind(file.name); err == nil && kind == kustomize.Regular && t.fillFile(file) == nil {
+				errs = append(errs, file.errs...)
+			}
+		}
+	}
+	return errs
 }
 
 // slow is the number of objects from which a kustomization built in one piece is worth a warning: about 0.3 s.

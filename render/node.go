@@ -193,7 +193,7 @@ func (t *tree) fill(n, old *node) error {
 	}
 	file, err := t.kustomization(n.name, old)
 	if wrong := fault(err); wrong != nil {
-		n.errs = wrong
+		n.errs = append(wrong, t.listedErrors(n.name)...)
 		return nil
 	}
 	if err != nil {

@@ -3,6 +3,7 @@ package xds_test
 import (
 	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"net"
@@ -21,7 +22,9 @@ import (
 	discovery "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	grpcstatus "google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
 	"google.golang.org/protobuf/proto"
 
@@ -160,6 +163,10 @@ func (w *world) Nacked(id xds.Identity, k envoy.Key, m string) {
 	w.note("%s: refuses %s/%s: %s", id.Proxy, k.Type, k.Name, m)
 }
 func (w *world) Disconnected(id xds.Identity, err error) {
+	// Whether the stream's context or its next read tells first that the proxy left is a matter of chance.
+	if errors.Is(err, context.Canceled) || grpcstatus.Code(err) == codes.Canceled {
+		err = context.Canceled
+	}
 	w.note("%s: disconnected: %v", id.Proxy, err)
 }
 

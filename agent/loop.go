@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"headgate.dev/agent/git"
@@ -69,7 +70,8 @@ type Stages struct {
 // Outcome is what became of one commit. Exactly one of Err and "live" holds: Err nil means the commit is live.
 type Outcome struct {
 	Commit *git.Commit // nil when there is none because Err says so
-	// Kept is the commit that keeps serving when Err is set; nil when there is none yet.
+	// Kept is the commit that served before; it keeps serving when Err is set, unless that is ErrNotLive. Nil when there
+	// is none yet.
 	Kept     *git.Commit
 	Err      error // schema.Errors when the input is wrong
 	Change   Change
@@ -102,25 +104,63 @@ type Loop struct {
 	current  *git.Commit
 	set      *object.Set
 	failed   string // what was reported last and need not be said again
+	// late is the outcome of the current commit while the proxies have not acknowledged it.
+	late *Outcome
 }
 
 // Run follows the source until ctx ends or there are no more hints.
 func (l *Loop) Run(ctx context.Context) {
 	for {
 		l.Once(ctx)
-		select { // the end or a hint; whatever the hint was, the source says what is to run
-		case <-ctx.Done():
+		if !l.rest(ctx) {
 			return
-		case _, open := <-l.Hints:
-			if !open {
-				return
-			}
 		}
 	}
 }
 
+// rest waits for a hint; whatever it was, the source says what is to run. Meanwhile it reports when a commit that was
+// late is live after all. It is false at the end.
+func (l *Loop) rest(ctx context.Context) bool {
+	waiting, cancel := context.WithCancel(ctx)
+	defer cancel()
+	settled := l.settle(waiting)
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case _, open := <-l.Hints:
+			return open
+		case live := <-settled:
+			settled = nil
+			out := *l.late
+			out.Err, out.Live = nil, live
+			if strings.HasPrefix(l.failed, out.Commit.Revision+"\n") {
+				l.failed = "" // else it is another commit's
+			}
+			l.late = nil
+			l.Report(out)
+		}
+	}
+}
+
+// settle gives what the proxies say once the late commit is live; without one it gives nothing.
+func (l *Loop) settle(ctx context.Context) <-chan Live {
+	if l.late == nil {
+		return nil
+	}
+	settled := make(chan Live, 1)
+	go func() {
+		if live, err := l.Liveness.Wait(ctx); err == nil {
+			live.Refused = live.Refused.Sort()
+			settled <- live
+		}
+	}()
+	return settled
+}
+
 // Once brings the commit that is the head now to life and reports the outcome. Nothing is reported when the head is
-// what already runs, or fails exactly as it did before. It tells whether the head is live.
+// what already runs, unless the last report was an error, or when it fails exactly as it did before. It tells whether
+// the head is live.
 func (l *Loop) Once(ctx context.Context) bool {
 	l.init()
 	start := l.Now()
@@ -128,13 +168,16 @@ func (l *Loop) Once(ctx context.Context) bool {
 	if ctx.Err() != nil {
 		return false
 	}
-	if err == nil && l.current != nil && commit.Revision == l.current.Revision {
-		l.failed = ""
+	running := err == nil && l.current != nil && commit.Revision == l.current.Revision
+	if running && l.failed == "" {
 		return true
 	}
 	out := Outcome{Commit: commit, Kept: l.current, Err: err}
 	out.Stages.Fetch = l.Now().Sub(start)
-	if err == nil {
+	switch {
+	case running:
+		l.confirm(ctx, &out)
+	case err == nil:
 		l.bring(ctx, &out)
 	}
 	out.Stages.Total = l.Now().Sub(start)
@@ -179,17 +222,39 @@ func (l *Loop) bring(ctx context.Context, out *Outcome) {
 		return
 	}
 	l.set, l.current = result.Set, out.Commit
-	applied := l.Now()
-	out.Stages.Apply = applied.Sub(rendered)
+	out.Stages.Apply = l.Now().Sub(rendered)
+	l.await(ctx, out)
+}
 
+// confirm tells again that the current commit is live: it was late, or the source gave an error or another commit since.
+func (l *Loop) confirm(ctx context.Context, out *Outcome) {
+	if l.late != nil {
+		*out = *l.late
+	} else {
+		out.Change.Set = l.set
+	}
+	l.await(ctx, out)
+}
+
+// await waits, for as long as there is patience, until what was applied is live.
+func (l *Loop) await(ctx context.Context, out *Outcome) {
 	wait, cancel := context.WithTimeout(ctx, l.Patience)
 	defer cancel()
-	out.Live, err = l.Liveness.Wait(wait)
-	out.Stages.Ack = l.Now().Sub(applied)
-	if err != nil {
-		out.Err = fmt.Errorf("%w: %d of %d", ErrNotLive, out.Live.Envoys.Acked, out.Live.Envoys.Total)
+	start := l.Now()
+	live, err := l.Liveness.Wait(wait)
+	out.Stages.Ack = l.Now().Sub(start)
+	live.Refused = live.Refused.Sort()
+	out.Live, out.Err, l.late = live, nil, nil
+	if err == nil {
+		return
 	}
-	out.Live.Refused = out.Live.Refused.Sort()
+	late := *out
+	l.late = &late
+	if live.Envoys.Total == 0 {
+		out.Err = fmt.Errorf("%w: none is connected", ErrNotLive)
+	} else {
+		out.Err = fmt.Errorf("%w: %d of %d", ErrNotLive, live.Envoys.Acked, live.Envoys.Total)
+	}
 }
 
 // failure is what an outcome says that needs to be said only once.

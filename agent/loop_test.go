@@ -202,3 +202,64 @@ func TestLoopRun(t *testing.T) {
 		t.Fatal("the loop goes on without hints")
 	}
 }
+
+// TestLoopTellsRecovery: an error that was reported is followed by the news that it is over.
+func TestLoopTellsRecovery(t *testing.T) {
+	good := head("1", "a")
+	w := &world{commit: good, live: Live{Envoys: Envoys{1, 1}}}
+	_, once := newLoop(w)
+	once(t)
+	for _, spoil := range []func(){func() { w.err = errors.New("gone") }, func() { w.commit = head("2", "a!") }} {
+		spoil()
+		once(t)
+		w.err, w.commit = nil, good
+		got := once(t)
+		if len(got) != 1 || got[0].Err != nil || got[0].Commit != good || got[0].Kept != good || got[0].Change.Set.Len() != 1 || len(got[0].Change.Put) != 0 {
+			t.Errorf("got %+v", got)
+		}
+		if again := once(t); again != nil || w.applied != 1 {
+			t.Errorf("said twice: %+v; applied %d times", again, w.applied)
+		}
+	}
+}
+
+// slow is a Liveness that runs out of patience once, and then answers when it is told to.
+type slow struct {
+	asked bool
+	acked chan Live
+}
+
+func (s *slow) Wait(ctx context.Context) (Live, error) {
+	if !s.asked {
+		s.asked = true
+		return Live{}, context.DeadlineExceeded
+	}
+	select {
+	case live := <-s.acked:
+		return live, nil
+	case <-ctx.Done():
+		return Live{}, ctx.Err()
+	}
+}
+
+// TestLoopTellsLateLife: a commit that was not live in time is reported when it is, without a hint.
+func TestLoopTellsLateLife(t *testing.T) {
+	l, _ := newLoop(&world{commit: head("1", "a"), live: Live{Envoys: Envoys{1, 1}}})
+	proxies := &slow{acked: make(chan Live)}
+	hints, outcomes := make(chan struct{}), make(chan Outcome, 8)
+	l.Liveness, l.Hints, l.Report = proxies, hints, func(o Outcome) { outcomes <- o }
+	done := make(chan struct{})
+	go func() { l.Run(t.Context()); close(done) }()
+	if o := <-outcomes; !errors.Is(o.Err, ErrNotLive) || !strings.Contains(o.Err.Error(), "none is connected") {
+		t.Errorf("first: %+v", o)
+	}
+	proxies.acked <- Live{Envoys: Envoys{1, 1}}
+	if o := <-outcomes; o.Err != nil || o.Kept != nil || len(o.Change.Put) != 1 || o.Live.Envoys.Acked != 1 {
+		t.Errorf("then: %+v", o)
+	}
+	close(hints)
+	<-done
+	if len(outcomes) > 0 {
+		t.Errorf("and: %+v", <-outcomes)
+	}
+}

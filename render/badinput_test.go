@@ -55,6 +55,7 @@ func TestBadInput(t *testing.T) {
 		{"list", &fstest.MapFile{Data: []byte("[1, 2]")}, "x.yaml:1:1: is no Kubernetes object"},
 		{"no version", &fstest.MapFile{Data: []byte("kind: A\n")}, "x.yaml:1:1: A has no apiVersion"},
 		{"kustomization", &fstest.MapFile{Data: []byte("apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n")}, "must be in a file called kustomization.yaml"},
+		{"repeated key", &fstest.MapFile{Data: []byte("apiVersion: headgate.dev/v1alpha1\nkind: ServiceSpec\nmetadata: {name: a}\nspec: {port: 1, port: 2, prt: 3}\n")}, "x.yaml:4:26: spec.prt: unknown field"},
 		{"labels", &fstest.MapFile{Data: []byte("apiVersion: v1\nkind: A\nmetadata: {name: a, labels: {a: 1}}\n")}, "x.yaml:3:33: metadata.labels.a: expected text"},
 		{"version", &fstest.MapFile{Data: []byte("apiVersion: gateway.networking.k8s.io/v7\nkind: HTTPRoute\nmetadata: {name: a}\n")}, "expected gateway.networking.k8s.io/v1"},
 		{"two defaults", &fstest.MapFile{Data: []byte("apiVersion: headgate.dev/v1alpha1\nkind: GatewaySpec\nmetadata: {name: a}\nspec: {default: true}\n---\napiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: b, annotations: {headgate.dev/default-for: '*'}}\n")}, "a second default gateway; the other is at x.yaml"},

@@ -13,8 +13,9 @@ import (
 	"headgate.dev/schema"
 )
 
-// maxFile bounds the size of one file of documents, in bytes: bundles of CRDs are the largest people commit.
-const maxFile = 4 << 20
+// MaxFile bounds the size of one file of documents, in bytes: bundles of CRDs are the largest people commit. A file
+// system need not give larger files.
+const MaxFile = 4 << 20
 
 // tree is one revision of the files during one pass. It records what is read, for the cache.
 type tree struct {
@@ -67,19 +68,29 @@ func (t *tree) kind(name string) (kustomize.Kind, error) {
 		}
 		return parent, err
 	}
+	kind, err := t.look(name)
+	if kind == kustomize.Directory || kind == kustomize.Link {
+		t.folders[name] = kind
+	}
+	return kind, err
+}
+
+// look asks the file system for the kind of a name that has a directory above it.
+func (t *tree) look(name string) (kustomize.Kind, error) {
 	info, err := fs.Lstat(t.fsys, name)
+	var wrong badInput
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return kustomize.Missing, nil
+	case errors.As(err, &wrong) && wrong.BadInput():
+		return kustomize.Regular, nil // reading it says what is wrong with it
 	case err != nil:
 		return kustomize.Missing, fmt.Errorf("reading %s: %w", name, err)
 	case info.IsDir():
-		t.folders[name] = kustomize.Directory
 		return kustomize.Directory, nil
 	case info.Mode().IsRegular():
 		return kustomize.Regular, nil
 	default:
-		t.folders[name] = kustomize.Link
 		return kustomize.Link, nil
 	}
 }
@@ -87,17 +98,27 @@ func (t *tree) kind(name string) (kustomize.Kind, error) {
 // Read implements kustomize.Files.
 func (t *tree) Read(name string) ([]byte, error) {
 	t.record(name)
-	if info, err := fs.Stat(t.fsys, name); err == nil && info.Size() > maxFile {
+	if info, err := fs.Stat(t.fsys, name); err == nil && info.Size() > MaxFile {
 		return nil, schema.Errors{{
 			Position: schema.Position{File: name},
-			Message:  fmt.Sprintf("has %d bytes; at most %d are read from one file", info.Size(), maxFile),
+			Message:  fmt.Sprintf("has %d bytes; at most %d are read from one file", info.Size(), MaxFile),
 		}}
 	}
 	data, err := fs.ReadFile(t.fsys, name)
-	if err != nil {
+	var wrong badInput
+	switch {
+	case errors.As(err, &wrong) && wrong.BadInput():
+		return nil, schema.Errors{{Position: schema.Position{File: name}, Message: wrong.Error()}}
+	case err != nil:
 		return nil, fmt.Errorf("reading %s: %w", name, err)
 	}
 	return data, nil
+}
+
+// badInput is an error of a file system that says that the file is wrong, not that reading it went wrong.
+type badInput interface {
+	error
+	BadInput() bool
 }
 
 // Documents implements kustomize.Files; a base is decoded once for all that build on it.
@@ -117,7 +138,7 @@ func (t *tree) decode(name string) ([]schema.Document, error) {
 	if err != nil {
 		return nil, err
 	}
-	docs, errs := schema.Documents(name, data, schema.Limits{Bytes: maxFile})
+	docs, errs := schema.Documents(name, data, schema.Limits{Bytes: MaxFile})
 	if len(errs) > 0 {
 		return docs, errs
 	}
@@ -163,7 +184,7 @@ func (t *tree) hash(name string) (string, error) {
 }
 
 func (t *tree) hashFile(name string) (string, error) {
-	if info, err := fs.Stat(t.fsys, name); err == nil && info.Size() > maxFile {
+	if info, err := fs.Stat(t.fsys, name); err == nil && info.Size() > MaxFile {
 		return fmt.Sprintf("large %d", info.Size()), nil // never read either
 	}
 	data, err := fs.ReadFile(t.fsys, name)

@@ -19,6 +19,7 @@ type builder struct {
 	errs   Errors
 	count  int  // nodes built, aliases counted in full
 	full   bool // the limit of nodes was reported
+	lost   bool // something could not be built; what was built must not be looked at
 	// anchors are the finished nodes of anchored values; nil while one is being built.
 	anchors map[*yaml.Node]*anchored
 }
@@ -33,6 +34,7 @@ func (b *builder) at(y *yaml.Node) Position {
 }
 
 func (b *builder) errorf(at Position, format string, args ...any) {
+	b.lost = true
 	b.errs.add(&Error{Position: at, Message: fmt.Sprintf(format, args...)})
 }
 
@@ -167,7 +169,8 @@ func (b *builder) mapping(n *Node, y *yaml.Node, depth int) {
 		}
 		at := b.at(key)
 		if first, repeated := seen.add(n.Entries, text); repeated {
-			b.errorf(at, "the key %q is already there on line %d", text, n.Entries[first].Pos.Line)
+			// Nothing is lost by it: the rest of the document can still be looked at.
+			b.errs.add(&Error{Position: at, Message: fmt.Sprintf("the key %q is already there on line %d", text, n.Entries[first].Pos.Line)})
 			continue
 		}
 		n.Entries = append(n.Entries, Entry{Key: text, Pos: at, Value: child})

@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Position is a place in a file of the tree. File is slash-separated and relative to the root of the tree that was
@@ -15,17 +18,24 @@ type Position struct {
 	Column int    `json:"column,omitempty"`
 }
 
-// String gives "file:line:column", leaving out what is not known.
+// String gives "file:line:column", leaving out what is not known. A name that a terminal would not show as it is, is
+// quoted.
 func (p Position) String() string {
+	file := p.File
+	if strings.ContainsFunc(file, unprintable) {
+		file = strconv.Quote(file)
+	}
 	switch {
 	case p.Line == 0:
-		return p.File
+		return file
 	case p.Column == 0:
-		return fmt.Sprintf("%s:%d", p.File, p.Line)
+		return fmt.Sprintf("%s:%d", file, p.Line)
 	default:
-		return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
+		return fmt.Sprintf("%s:%d:%d", file, p.Line, p.Column)
 	}
 }
+
+func unprintable(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }
 
 // Error is one thing that is wrong with the input, at one place. It is the only error type for wrong input, from the
 // decoder to the rendered objects, so that every command can print it the same way.

@@ -18,6 +18,9 @@ func explainSyntax(file string, c chunk, err error) *Error {
 			line, message = n, text
 		}
 	}
+	if strings.HasPrefix(message, "exceeded max depth") {
+		return &Error{Position: Position{File: file, Line: c.line + max(line, 1), Column: 1}, Message: "nested far too deep"}
+	}
 	lines := bytes.Split(c.text, []byte("\n"))
 	line = min(max(line, 1), len(lines))
 	hint, hintLine, column := findTrap(lines, line, message)

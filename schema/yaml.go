@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -45,7 +46,8 @@ type Document struct {
 }
 
 // Documents decodes a file of YAML 1.2 (or JSON) documents. Documents without content are left out; a document that is
-// wrong is reported, with everything that is wrong with it, and left out, and the others are given all the same.
+// wrong is reported, with everything that is wrong with it, and left out unless its only fault is a repeated key (the
+// first counts then), and the others are given all the same.
 // Every error has a line. Merge keys (<<) are merged. Keys must be scalars and unique.
 func Documents(file string, data []byte, limits Limits) ([]Document, Errors) {
 	limits = limits.withDefaults()
@@ -91,10 +93,30 @@ func checkEncoding(file string, data []byte) ([]byte, *Error) {
 	if i := bytes.IndexByte(data, 0); i >= 0 {
 		return nil, at(1+bytes.Count(data[:i], []byte("\n")), "the file has a NUL byte; it is no text")
 	}
+	if !utf8.Valid(data) {
+		line, found := firstInvalid(data)
+		return nil, at(line, fmt.Sprintf("the line has the byte 0x%X, which is not UTF-8; save the file as UTF-8", found))
+	}
 	if i := strangeBreak(data); i >= 0 {
 		return nil, at(1+bytes.Count(data[:i], []byte("\n")), "the line has a line break that is neither LF nor CRLF (CR, NEL, LS or PS); write it as an escape in double quotes")
 	}
 	return data, nil
+}
+
+// firstInvalid finds the first byte that belongs to no character, and its line.
+func firstInvalid(data []byte) (line int, found byte) {
+	line = 1
+	for len(data) > 0 {
+		r, size := utf8.DecodeRune(data)
+		switch {
+		case r == utf8.RuneError && size == 1:
+			return line, data[0]
+		case r == '\n':
+			line++
+		}
+		data = data[size:]
+	}
+	return line, 0
 }
 
 // strangeBreak finds what the parser takes for a line break and an editor does not, so that lines would be counted
@@ -164,7 +186,8 @@ func isMarker(line []byte, marker string) bool {
 	return len(line) >= 3 && string(line[:3]) == marker && (len(line) == 3 || strings.IndexByte(" \t\r\n", line[3]) >= 0)
 }
 
-// parseDocument gives nil for a document without content and for one that is wrong.
+// parseDocument gives nil for a document without content and for one that could not be read; one with a repeated key is
+// given together with the error.
 func parseDocument(file string, c chunk, limits Limits) (*Node, Errors) {
 	var doc yaml.Node
 	if err := parseYAML(withoutVersion(c.text), &doc); err != nil {
@@ -175,13 +198,10 @@ func parseDocument(file string, c chunk, limits Limits) (*Node, Errors) {
 	}
 	b := builder{file: file, line: c.line, limits: limits}
 	root := b.node(doc.Content[0], 0)
-	if len(b.errs) > 0 {
+	if b.lost || root.Kind == NullNode {
 		return nil, b.errs
 	}
-	if root.Kind == NullNode {
-		return nil, nil
-	}
-	return root, nil
+	return root, b.errs
 }
 
 // parseYAML parses one document. The parser gives up by panicking in places it calls impossible; a file must not stop

@@ -20,6 +20,8 @@ func TestLimits(t *testing.T) {
 		{"bytes", strings.Repeat("#", 1<<20+1), "the file has 1048577 bytes; at most 1048576 are read as YAML"},
 		{"documents", strings.Repeat("---\na: 1\n", 10_000), "the file has more than 1000 documents; split it"},
 		{"depth", strings.Repeat("[", 500) + strings.Repeat("]", 500), "nested more than 100 deep"},
+		{"parser's depth", strings.Repeat("[", 50_000) + strings.Repeat("]", 50_000), "nested far too deep"},
+		{"latin-1", "a: 1\nb: \"\xe9\"\n", "the byte 0xE9, which is not UTF-8"},
 		{"aliases", bomb, "the document has more than 100000 values"},
 		{"merges", mergeBomb(), "the document has more than 100000 values"},
 	} {

@@ -50,6 +50,12 @@ func (e *TooBigError) Error() string {
 	return withHint(fmt.Sprintf("%s: more than the limit of %d %s", e.What, e.Limit, e.Unit), e.Hint)
 }
 
+// BadInput tells a renderer that a file is wrong, not that reading it went wrong.
+func (e *TooBigError) BadInput() bool { return true }
+
+// BadInput is as for TooBigError.
+func (e *UnsupportedError) BadInput() bool { return true }
+
 // UnsupportedError says that something is valid Git but cannot be used here, and what to do instead.
 type UnsupportedError struct {
 	Doing, What, Remedy string
@@ -91,8 +97,5 @@ func (e *SignatureError) Error() string {
 func (e *SignatureError) Unwrap() error { return e.Err }
 
 func withHint(s, hint string) string {
-	if hint == "" {
-		return s
-	}
-	return s + ": " + hint
+	return strings.TrimSuffix(s+": "+hint, ": ")
 }

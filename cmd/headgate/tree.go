@@ -85,14 +85,17 @@ type source interface {
 	Close() error
 }
 
+// limits are those of every source: what can be rendered can be read.
+var limits = git.Limits{Blob: render.MaxFile}
+
 // openLocal opens a directory's saved files, or a commit of its repository where ref names one.
 func openLocal(dir, ref string) (source, error) {
 	if ref == "" {
-		return git.OpenWorktree(dir, git.Limits{}, nil)
+		return git.OpenWorktree(dir, limits, nil)
 	}
 	parsed, err := git.ParseRef(ref)
 	if err != nil {
 		return nil, usageError{err}
 	}
-	return git.Open(git.Source{URL: dir, Ref: parsed}, git.Options{})
+	return git.Open(git.Source{URL: dir, Ref: parsed, Limits: limits}, git.Options{})
 }

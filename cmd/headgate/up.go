@@ -168,9 +168,9 @@ func (f *upFlags) open(where string) (source, error) {
 	case f.worktree:
 		return openLocal(where, "")
 	case git.IsRemote(where):
-		return f.openRemote(git.Source{URL: where, Ref: ref, Auth: sshAuth()})
+		return f.openRemote(git.Source{URL: where, Ref: ref, Auth: sshAuth(), Limits: limits})
 	default:
-		return git.Open(git.Source{URL: where, Ref: ref}, git.Options{})
+		return git.Open(git.Source{URL: where, Ref: ref, Limits: limits}, git.Options{})
 	}
 }
 

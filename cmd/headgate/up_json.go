@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"time"
 
@@ -21,7 +22,9 @@ func (r *jsonReport) write(v any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	// Nothing can be done about a reader that went away but to end with the next signal.
-	_ = json.NewEncoder(r.w).Encode(v)
+	encoder := json.NewEncoder(r.w)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(v)
 }
 
 type readyEvent struct {
@@ -37,22 +40,26 @@ func (r *jsonReport) ready(d time.Duration) {
 }
 
 func (r *jsonReport) restarted(err error) {
-	r.write(errorEvent{Event: "error", Errors: schema.Errors{{Message: "Envoy ended and is started again: " + err.Error()}}})
+	r.write(errorEvent{Event: "error", Errors: schema.Errors{{Message: err.Error() + "; it is started again with the same configuration"}}})
 }
 
 type liveEvent struct {
-	Event    string        `json:"event"` // live
-	Ref      string        `json:"ref,omitempty"`
-	Revision string        `json:"revision"`
-	Subject  string        `json:"subject,omitempty"`
-	Objects  int           `json:"objects"`
-	Changed  int           `json:"changed"`
-	Removed  int           `json:"removed"`
-	Envoys   agent.Envoys  `json:"envoys"`
-	MS       stagesEvent   `json:"ms"`
-	Served   []local.Row   `json:"served,omitempty"`
-	Warnings schema.Errors `json:"warnings,omitempty"`
-	Refused  schema.Errors `json:"refused,omitempty"`
+	Event    string       `json:"event"` // live
+	Ref      string       `json:"ref,omitempty"`
+	Revision string       `json:"revision"`
+	Subject  string       `json:"subject,omitempty"`
+	Objects  int          `json:"objects"`
+	Changed  int          `json:"changed"`
+	Removed  int          `json:"removed"`
+	Envoys   agent.Envoys `json:"envoys"`
+	MS       stagesEvent  `json:"ms"`
+	Served   []local.Row  `json:"served,omitempty"`
+	// Listeners are the ports that got their place on this machine just now.
+	Listeners []local.Place `json:"listeners,omitempty"`
+	// Hidden are rules that no request reaches from now on.
+	Hidden   []local.Hidden `json:"hidden,omitempty"`
+	Warnings schema.Errors  `json:"warnings,omitempty"`
+	Refused  schema.Errors  `json:"refused,omitempty"`
 }
 
 type stagesEvent struct {
@@ -77,7 +84,7 @@ func (r *jsonReport) outcome(o agent.Outcome) {
 		if o.Commit != nil {
 			e.Revision, e.Subject = o.Commit.Revision, o.Commit.Subject
 		}
-		if o.Kept != nil {
+		if o.Kept != nil && !errors.Is(o.Err, agent.ErrNotLive) {
 			e.Serving = o.Kept.Revision
 		}
 		r.write(e)
@@ -93,6 +100,9 @@ func (r *jsonReport) outcome(o agent.Outcome) {
 	}
 	if o.Kept == nil {
 		e.Served, _ = r.stack.Rows(rowLimit)
+	}
+	if o.Kept == nil || o.Kept.Revision != o.Commit.Revision {
+		e.Listeners, e.Hidden = r.stack.NewListeners(), r.stack.NewlyHidden()
 	}
 	r.write(e)
 }

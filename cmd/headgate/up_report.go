@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"path"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -22,7 +24,7 @@ type reporter interface {
 }
 
 func (f *upFlags) reporter(s streams, repo source) reporter {
-	about := about{repository: repo.String(), path: repo.Dir(), worktree: f.worktree}
+	about := about{repository: repo.String(), path: path.Join(repo.Dir(), filepath.ToSlash(f.path)), worktree: f.worktree}
 	if f.output == "json" {
 		return &jsonReport{w: s.out, about: about}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -35,7 +36,7 @@ func (r *textReport) ready(d time.Duration) {
 func (r *textReport) restarted(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.printf("%s %v; starting it again with the same configuration\n", r.style.Bad("Envoy ended:"), err)
+	r.printf("%s; it is started again with the same configuration\n", r.style.Bad(err.Error()))
 }
 
 func (r *textReport) outcome(o agent.Outcome) {
@@ -52,8 +53,13 @@ func (r *textReport) outcome(o agent.Outcome) {
 		r.refused(o)
 	case o.Kept == nil:
 		r.first(o)
+	case o.Kept.Revision == o.Commit.Revision:
+		r.printf("%s · %s on %s, as before\n", r.title(o.Commit), r.style.Good("live"), envoys(o.Live.Envoys))
 	default:
 		r.next(o)
+	}
+	if o.Err == nil && (o.Kept == nil || o.Kept.Revision != o.Commit.Revision) {
+		r.hidden()
 	}
 	r.places(r.style.Warn("warning"), o.Warnings)
 	r.places(r.style.Bad("not served"), o.Live.Refused)
@@ -128,6 +134,9 @@ func (r *textReport) next(o agent.Outcome) {
 	if total > len(changes) {
 		r.printf("  ... and %d more\n", total-len(changes))
 	}
+	for _, l := range r.stack.NewListeners() {
+		r.printf("  port %d of Gateway %s is served at %s\n", l.Port, l.Gateway, l.Address)
+	}
 	if total == 0 {
 		r.printf("  no change in traffic (%s changed, %d removed)\n", count(len(o.Change.Put), "object"), len(o.Change.Removed))
 	}
@@ -154,12 +163,16 @@ func answer(r *local.Row) string {
 }
 
 func (r *textReport) refused(o agent.Outcome) {
-	what := "the source"
-	if o.Commit != nil {
-		what = r.title(o.Commit)
+	late := errors.Is(o.Err, agent.ErrNotLive)
+	switch {
+	case o.Commit == nil:
+		r.printf("%s · %s", r.about.repository, r.style.Bad("no commit to be had"))
+	case late:
+		r.printf("%s · %s", r.title(o.Commit), r.style.Bad("not live yet"))
+	default:
+		r.printf("%s · %s", r.title(o.Commit), r.style.Bad("refused"))
 	}
-	r.printf("%s · %s", what, r.style.Bad("refused"))
-	if o.Kept != nil {
+	if o.Kept != nil && !late {
 		r.printf(", %s keeps serving", o.Kept.Short())
 	}
 	r.printf("\n")
@@ -170,6 +183,19 @@ func (r *textReport) refused(o agent.Outcome) {
 			break
 		}
 		r.printf("  %s\n", e.Error())
+	}
+}
+
+// hidden warns of rules that no request reaches from now on.
+func (r *textReport) hidden() {
+	rules := r.stack.NewlyHidden()
+	for i := range rules {
+		h := &rules[i]
+		if i == rowLimit {
+			r.printf("  ... and %d more\n", len(rules)-i)
+			break
+		}
+		r.printf("  %s %s (%s, %s)\n", r.style.Warn("warning"), hiddenWords(h), h.ByFrom, h.From)
 	}
 }
 

@@ -54,7 +54,9 @@ files at once, each with file, line, column and field. Exit code 0: nothing is w
 func report(s streams, output string, r render.Result, errs schema.Errors) error {
 	switch output {
 	case "json":
-		return json.NewEncoder(s.out).Encode(struct {
+		encoder := json.NewEncoder(s.out)
+		encoder.SetEscapeHTML(false)
+		return encoder.Encode(struct {
 			Objects  int           `json:"objects"`
 			Errors   schema.Errors `json:"errors"`
 			Warnings schema.Errors `json:"warnings"`

@@ -40,6 +40,10 @@ type ref struct {
 // refused, or names something that is no path inside the tree.
 func Decode(name string, docs []schema.Document) (*File, schema.Errors) {
 	f := &File{Path: name, Dir: path.Dir(name)}
+	if len(docs) == 0 {
+		return nil, schema.Errors{{Position: schema.Position{File: name},
+			Message: "is empty; write at least \"resources: []\" with the files that belong to it"}}
+	}
 	if len(docs) != 1 {
 		return nil, schema.Errors{{
 			Position: schema.Position{File: name},
@@ -49,6 +53,7 @@ func Decode(name string, docs []schema.Document) (*File, schema.Errors) {
 	f.root = docs[0].Root
 	d := decoder{file: f}
 	d.decode(f.root, reflect.ValueOf(&f.k).Elem(), "", "")
+	d.list()
 	if len(d.errs) > 0 {
 		return nil, d.errs
 	}
@@ -56,12 +61,22 @@ func Decode(name string, docs []schema.Document) (*File, schema.Errors) {
 		d.fail(f.root.Pos, "", "%s", problem)
 	}
 	f.modernise()
-	for _, r := range f.refs {
-		if r.use == resource {
-			f.entries = append(f.entries, Resource{Name: r.name, file: f, ref: r})
-		}
-	}
 	return f, d.errs
+}
+
+// list gathers the resources.
+func (d *decoder) list() {
+	f, listed := d.file, map[string]bool{}
+	for _, r := range f.refs {
+		if r.use != resource {
+			continue
+		}
+		if listed[r.name] {
+			d.fail(r.node.Pos, r.at, "%q is listed twice", r.text)
+		}
+		listed[r.name] = true
+		f.entries = append(f.entries, Resource{Name: r.name, file: f, ref: r})
+	}
 }
 
 // modernise moves deprecated fields to their successors, as "kustomize edit fix" does: each is read in one place only.

@@ -32,6 +32,14 @@ type Event struct {
 	Errors   []Problem `json:"errors"`
 	Warnings []Problem `json:"warnings"`
 	Refused  []Problem `json:"refused"`
+	// Listeners are ports of Gateways that got their place just now.
+	Listeners []struct {
+		Gateway string
+		Port    int
+		Address string
+	} `json:"listeners"`
+	// Hidden are rules that no request reaches.
+	Hidden []struct{ From, ByFrom string } `json:"hidden"`
 	// At is when the line was read.
 	At time.Time `json:"-"`
 }

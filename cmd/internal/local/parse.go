@@ -20,6 +20,9 @@ func ParsePorts(values []string) (map[int32]uint16, error) {
 		if err1 != nil || err2 != nil {
 			return nil, fmt.Errorf("--port %q: expected PORT=LOCAL, both from 1 to 65535, as in 80=9000", v)
 		}
+		if other, twice := ports[int32(port)]; twice && other != local {
+			return nil, fmt.Errorf("--port %q: port %d is mapped to %d already", v, port, other)
+		}
 		ports[int32(port)] = local
 	}
 	return ports, nil

@@ -15,6 +15,7 @@ type portMap struct {
 	fixed    map[int32]uint16 // --port
 	assigned map[model.ListenerID]uint16
 	taken    map[uint16]model.ListenerID
+	fresh    []model.ListenerID // got their port from the last assign
 }
 
 func newPortMap(listen netip.Addr, fixed map[int32]uint16) *portMap {
@@ -28,6 +29,7 @@ func newPortMap(listen netip.Addr, fixed map[int32]uint16) *portMap {
 // (80 → 8080, but 443 → 8443). A port that another listener of ours has makes way for the next free one; a port that
 // another program has is an error, because the URL would not be the expected one.
 func (m *portMap) assign(ids []model.ListenerID) error {
+	m.fresh = nil
 	for _, id := range ids {
 		if _, has := m.assigned[id]; has {
 			continue
@@ -37,6 +39,7 @@ func (m *portMap) assign(ids []model.ListenerID) error {
 			return err
 		}
 		m.assigned[id], m.taken[port] = port, id
+		m.fresh = append(m.fresh, id)
 	}
 	return nil
 }
@@ -57,7 +60,7 @@ func (m *portMap) wanted(port int32) uint16 {
 
 func (m *portMap) free(port uint16, id model.ListenerID) (uint16, error) {
 	moved := false
-	for ; ; port, moved = port+1, true {
+	for ; port > 0; port, moved = port+1, true {
 		if _, ours := m.taken[port]; ours {
 			continue
 		}
@@ -70,6 +73,7 @@ func (m *portMap) free(port uint16, id model.ListenerID) (uint16, error) {
 				id.Port, id.Gateway, m.listen, port, err, id.Port)
 		}
 	}
+	return 0, fmt.Errorf("port %d of Gateway %s: no local port up to 65535 is free; choose one with --port %d=PORT", id.Port, id.Gateway, id.Port)
 }
 
 // bindable finds out whether an address can be bound. Envoy itself would only say so after the commit was applied.

@@ -24,6 +24,10 @@ func TestPortMap(t *testing.T) {
 			t.Errorf("%v is bound at %d, want %d", id, got, want)
 		}
 	}
+	last := []model.ListenerID{listenerID("one", 65535), listenerID("two", 65535)}
+	if err := m.assign(last); err == nil || !strings.Contains(err.Error(), "no local port") {
+		t.Errorf("beyond the last port: %v, %d", err, m.bind(last[1]).Port())
+	}
 	if got := m.public(two.Gateway, 80); got != 21081 {
 		t.Errorf("the public port is %d", got)
 	}

@@ -28,6 +28,24 @@ type Row struct {
 	URL      string      `json:"url,omitempty"`
 }
 
+// Place is a port of a Gateway and where it is served on this machine.
+type Place struct {
+	Gateway string `json:"gateway"`
+	Port    int32  `json:"port"`
+	Address string `json:"address"` // "127.0.0.1:8080"
+}
+
+// NewListeners lists the ports of Gateways that got their place on this machine with the last Apply.
+func (s *Stack) NewListeners() []Place {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]Place, len(s.ports.fresh))
+	for i, id := range s.ports.fresh {
+		out[i] = Place{Gateway: id.Gateway.String(), Port: id.Port, Address: s.ports.bind(id).String()}
+	}
+	return out
+}
+
 // Change is a Row that is not what it was. Before is nil for one that came, After for one that went.
 type Change struct {
 	Before, After *Row

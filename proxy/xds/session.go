@@ -133,6 +133,7 @@ func (s *session) wants(k envoy.Key) bool {
 // change tells the proxy what became of keys. The state has their news already.
 func (s *session) change(keys []envoy.Key, now time.Time) {
 	var b burst
+	var unasked []*resource
 	for _, k := range keys {
 		r := s.state.get(k)
 		switch {
@@ -151,10 +152,16 @@ func (s *session) change(keys []envoy.Key, now time.Time) {
 		case s.wants(k):
 			b.write(r)
 		default:
-			s.discharge(k) // what names it will bring it, or its subscription
+			unasked = append(unasked, r) // what names it may bring it in this very burst
 		}
 	}
 	s.send(&b, one)
+	for _, r := range unasked {
+		// Not before: what is under way is owed since its own epoch.
+		if h := s.subs[r.Type].held[r.Name]; h.version != r.Version || h.since == 0 {
+			s.discharge(r.Key) // what names it will bring it, or its subscription
+		}
+	}
 }
 
 // refusesParents tells whether the proxy refuses resources that would make it ask for those of a type: it may never ask.

@@ -10,7 +10,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"headgate.dev/agent/git"
@@ -37,7 +36,8 @@ type Change struct {
 
 // Target holds objects: a cluster, or the engine of this very process.
 type Target interface {
-	// Apply makes the target hold c.Set. On an error the target still holds what it held, as far as it can tell.
+	// Apply makes the target hold c.Set. On an error the target still holds what it held, as far as it can tell; the error is
+	// schema.Errors when the objects are wrong, and any other when trying again may help.
 	// Problems with objects that the target accepted but cannot serve come back as Refusals of the Liveness.
 	Apply(ctx context.Context, c Change) error
 }
@@ -57,8 +57,9 @@ type Live struct {
 
 // Liveness tells when what was applied is what is served.
 type Liveness interface {
-	// Wait blocks until every write and removal of the last Apply is acknowledged by every ready proxy, and there is
-	// at least one, or until ctx ends; then it returns how far it got together with the context's error.
+	// Wait blocks until every write and removal of the last Apply is answered by every ready proxy, and there is at least
+	// one, or until ctx ends; then it returns how far it got together with the context's error. What is answered may be
+	// refused: then fewer have acknowledged than there are.
 	Wait(ctx context.Context) (Live, error)
 }
 
@@ -67,17 +68,22 @@ type Stages struct {
 	Fetch, Render, Apply, Ack, Total time.Duration
 }
 
-// Outcome is what became of one commit. Exactly one of Err and "live" holds: Err nil means the commit is live.
+// Outcome is what became of one commit. Err is nil exactly when the commit is live.
 type Outcome struct {
 	Commit *git.Commit // nil when there is none because Err says so
-	// Kept is the commit that served before; it keeps serving when Err is set, unless that is ErrNotLive. Nil when there
-	// is none yet.
+	// Kept is the commit that served before; it keeps serving when Err is set, unless the commit was applied (Applied).
+	// Nil when there is none yet.
 	Kept     *git.Commit
 	Err      error // schema.Errors when the input is wrong
 	Change   Change
 	Warnings schema.Errors
 	Live     Live
 	Stages   Stages
+}
+
+// Applied tells whether the target holds the commit: it is live, or on its way, or a proxy refuses a part of it.
+func (o *Outcome) Applied() bool {
+	return o.Err == nil || errors.Is(o.Err, ErrNotLive) || errors.Is(o.Err, ErrRefused)
 }
 
 // Loop follows one source. Fill in every field but the ones marked optional, then call Run once.
@@ -92,173 +98,221 @@ type Loop struct {
 	Options render.Options
 	// AllowEmpty lets a tree that renders to nothing take everything away.
 	AllowEmpty bool
-	// Patience bounds the wait for the proxies; after it the commit is reported as applied but not live. Zero means
-	// 30 seconds.
+	// Patience is how long the proxies may take until a commit is reported as applied but not live; when it is live after
+	// all, that is reported too. Zero means 30 seconds.
 	Patience time.Duration
+	// Retry is how long after an error of the target that is not the input's the same commit is tried again. Zero means 5
+	// seconds.
+	Retry time.Duration
 	// Report receives every outcome, in order, from the goroutine that called Run.
 	Report func(Outcome)
 	// Now is the clock; time.Now when nil.
 	Now func() time.Time
 
 	renderer *render.Renderer
-	current  *git.Commit
-	set      *object.Set
-	failed   string // what was reported last and need not be said again
-	// late is the outcome of the current commit while the proxies have not acknowledged it.
-	late *Outcome
+	current  *git.Commit // what the target holds
+	set      *object.Set // of current
+	live     *git.Commit // what was last reported as live
+	failed   string      // what was reported last and need not be said again
+	retry    bool
+	pending  *pending // the current commit, until it is reported as live or refused
+}
+
+// pending is an outcome that the proxies have not decided yet.
+type pending struct {
+	Outcome
+	began, applied time.Time
+	told           bool // that it is late
 }
 
 // Run follows the source until ctx ends or there are no more hints.
 func (l *Loop) Run(ctx context.Context) {
 	for {
-		l.Once(ctx)
-		if !l.rest(ctx) {
+		l.look(ctx)
+		if !l.rest(ctx, l.Hints) {
 			return
 		}
 	}
 }
 
-// rest waits for a hint; whatever it was, the source says what is to run. Meanwhile it reports when a commit that was
-// late is live after all. It is false at the end.
-func (l *Loop) rest(ctx context.Context) bool {
+// Once brings the commit that is the head now to life, and returns when it is reported: whether it is live.
+func (l *Loop) Once(ctx context.Context) bool {
+	l.look(ctx)
+	for l.pending != nil && !l.pending.told {
+		if !l.rest(ctx, nil) {
+			return false
+		}
+	}
+	return l.failed == "" && ctx.Err() == nil
+}
+
+// look asks the source for its head and brings that to the target. What goes wrong is reported at once; whether a commit
+// that was applied is live, is found out by rest. Nothing happens when the head is what the target holds, unless something
+// else was said since: then it is told again.
+func (l *Loop) look(ctx context.Context) {
+	l.init()
+	p := &pending{began: l.Now()}
+	p.Commit, p.Err = l.Source.Resolve(ctx)
+	if ctx.Err() != nil {
+		return
+	}
+	p.Kept, l.retry = l.current, false
+	p.Stages.Fetch = l.Now().Sub(p.began)
+	switch {
+	case p.Err != nil:
+		l.report(p)
+	case l.current != nil && p.Commit.Revision == l.current.Revision:
+		if l.pending == nil && l.failed != "" {
+			p.Change.Set, p.applied = l.set, l.Now()
+			l.pending = p
+		}
+	case l.bring(ctx, p):
+		l.pending = p // one that nobody has acknowledged yet is part of this one now
+	default:
+		l.report(p)
+	}
+}
+
+// bring renders and applies a commit.
+func (l *Loop) bring(ctx context.Context, p *pending) bool {
+	start := l.Now()
+	result, err := l.renderer.Tree(p.Commit.Tree, l.Dir, l.Options)
+	rendered := l.Now()
+	p.Stages.Render = rendered.Sub(start)
+	if err != nil {
+		p.Err = err
+		return false
+	}
+	p.Warnings = result.Warnings
+	if result.Set.Len() == 0 && !l.AllowEmpty {
+		p.Err = fmt.Errorf("%w: %s holds no service spec and no manifest; --allow-empty serves nothing on purpose",
+			ErrEmpty, l.Dir)
+		return false
+	}
+	p.Change.Set = result.Set
+	p.Change.Put, p.Change.Removed = object.Diff(l.set, result.Set)
+	if err := l.Target.Apply(ctx, p.Change); err != nil {
+		p.Err, l.retry = err, !errors.As(err, new(schema.Errors))
+		return false
+	}
+	l.set, l.current = result.Set, p.Commit
+	p.applied = l.Now()
+	p.Stages.Apply = p.applied.Sub(rendered)
+	return true
+}
+
+// rest waits for a reason to look again, and reports meanwhile what the proxies say about the pending commit. It is false
+// at the end, and returns true without hints when there is nothing left to wait for.
+func (l *Loop) rest(ctx context.Context, hints <-chan struct{}) bool {
 	waiting, cancel := context.WithCancel(ctx)
 	defer cancel()
-	settled := l.settle(waiting)
+	settled, late, again := l.settle(waiting), l.patience(), l.again()
 	for {
-		select {
+		select { // the end; a hint; the proxies' word, or none for too long; an error that may have gone
 		case <-ctx.Done():
 			return false
-		case _, open := <-l.Hints:
+		case _, open := <-hints:
 			return open
 		case live := <-settled:
-			settled = nil
-			out := *l.late
-			out.Err, out.Live = nil, live
-			if strings.HasPrefix(l.failed, out.Commit.Revision+"\n") {
-				l.failed = "" // else it is another commit's
-			}
-			l.late = nil
-			l.Report(out)
+			l.decide(live)
+			settled, late = nil, nil
+		case <-late:
+			l.pending.told, late = true, nil
+			p := *l.pending
+			p.Live = l.standing(ctx)
+			p.Err = notLive(p.Live.Envoys)
+			l.report(&p)
+		case <-again:
+			return true
+		}
+		if hints == nil {
+			return true
 		}
 	}
 }
 
-// settle gives what the proxies say once the late commit is live; without one it gives nothing.
+// settle gives what the proxies say once all of them have answered; without a pending commit it gives nothing.
 func (l *Loop) settle(ctx context.Context) <-chan Live {
-	if l.late == nil {
+	if l.pending == nil {
 		return nil
 	}
 	settled := make(chan Live, 1)
 	go func() {
 		if live, err := l.Liveness.Wait(ctx); err == nil {
-			live.Refused = live.Refused.Sort()
 			settled <- live
 		}
 	}()
 	return settled
 }
 
-// Once brings the commit that is the head now to life and reports the outcome. Nothing is reported when the head is
-// what already runs, unless the last report was an error, or when it fails exactly as it did before. It tells whether
-// the head is live.
-func (l *Loop) Once(ctx context.Context) bool {
-	l.init()
-	start := l.Now()
-	commit, err := l.Source.Resolve(ctx)
-	if ctx.Err() != nil {
-		return false
+// standing is what the proxies say at this moment.
+func (l *Loop) standing(ctx context.Context) Live {
+	now, cancel := context.WithCancel(ctx)
+	cancel()
+	live, _ := l.Liveness.Wait(now) // the error says only that there was no time to wait
+	return live
+}
+
+func (l *Loop) patience() <-chan time.Time {
+	if l.pending == nil || l.pending.told {
+		return nil
 	}
-	running := err == nil && l.current != nil && commit.Revision == l.current.Revision
-	if running && l.failed == "" {
-		return true
+	return time.After(l.Patience - l.Now().Sub(l.pending.applied))
+}
+
+func (l *Loop) again() <-chan time.Time {
+	if !l.retry {
+		return nil
 	}
-	out := Outcome{Commit: commit, Kept: l.current, Err: err}
-	out.Stages.Fetch = l.Now().Sub(start)
-	switch {
-	case running:
-		l.confirm(ctx, &out)
-	case err == nil:
-		l.bring(ctx, &out)
+	return time.After(l.Retry)
+}
+
+// decide ends the wait for the pending commit.
+func (l *Loop) decide(live Live) {
+	p := l.pending
+	l.pending = nil
+	p.Live = live
+	p.Stages.Ack = l.Now().Sub(p.applied)
+	if live.Envoys.Acked < live.Envoys.Total {
+		p.Err = fmt.Errorf("%w: %d of %d serve all of it", ErrRefused, live.Envoys.Acked, live.Envoys.Total)
+	} else {
+		p.Kept, l.live = l.live, p.Commit
 	}
-	out.Stages.Total = l.Now().Sub(start)
-	if out.Err == nil {
+	l.report(p)
+}
+
+// report hands out an outcome unless it was said before.
+func (l *Loop) report(p *pending) {
+	p.Stages.Total = l.Now().Sub(p.began)
+	p.Live.Refused = p.Live.Refused.Sort()
+	if p.Err == nil {
 		l.failed = ""
-	} else if said := failure(out); said == l.failed {
-		return false
+	} else if said := failure(&p.Outcome); said == l.failed {
+		return
 	} else {
 		l.failed = said
 	}
-	if ctx.Err() == nil {
-		l.Report(out)
-	}
-	return out.Err == nil
+	l.Report(p.Outcome)
 }
 
-// ErrNotLive wraps the outcome of a commit that was applied but that not every proxy has acknowledged in time.
+// ErrNotLive is in the outcome of a commit that was applied but that not every proxy has acknowledged in time.
 var ErrNotLive = errors.New("applied, but not acknowledged by every Envoy")
 
-// ErrEmpty is the outcome of a tree that renders to no object at all.
+// ErrRefused is in the outcome of a commit that was applied and of which a proxy refuses a part.
+var ErrRefused = errors.New("applied, but refused by an Envoy")
+
+// ErrEmpty is in the outcome of a tree that renders to no object at all.
 var ErrEmpty = errors.New("nothing to serve")
 
-func (l *Loop) bring(ctx context.Context, out *Outcome) {
-	start := l.Now()
-	result, err := l.renderer.Tree(out.Commit.Tree, l.Dir, l.Options)
-	rendered := l.Now()
-	out.Stages.Render = rendered.Sub(start)
-	if err != nil {
-		out.Err = err
-		return
+func notLive(e Envoys) error {
+	if e.Total == 0 {
+		return fmt.Errorf("%w: none is connected", ErrNotLive)
 	}
-	out.Warnings = result.Warnings
-	if result.Set.Len() == 0 && !l.AllowEmpty {
-		out.Err = fmt.Errorf("%w: %s holds no service spec and no manifest; --allow-empty serves nothing on purpose",
-			ErrEmpty, l.Dir)
-		return
-	}
-	out.Change.Set = result.Set
-	out.Change.Put, out.Change.Removed = object.Diff(l.set, result.Set)
-	if err := l.Target.Apply(ctx, out.Change); err != nil {
-		out.Err = err
-		return
-	}
-	l.set, l.current = result.Set, out.Commit
-	out.Stages.Apply = l.Now().Sub(rendered)
-	l.await(ctx, out)
-}
-
-// confirm tells again that the current commit is live: it was late, or the source gave an error or another commit since.
-func (l *Loop) confirm(ctx context.Context, out *Outcome) {
-	if l.late != nil {
-		*out = *l.late
-	} else {
-		out.Change.Set = l.set
-	}
-	l.await(ctx, out)
-}
-
-// await waits, for as long as there is patience, until what was applied is live.
-func (l *Loop) await(ctx context.Context, out *Outcome) {
-	wait, cancel := context.WithTimeout(ctx, l.Patience)
-	defer cancel()
-	start := l.Now()
-	live, err := l.Liveness.Wait(wait)
-	out.Stages.Ack = l.Now().Sub(start)
-	live.Refused = live.Refused.Sort()
-	out.Live, out.Err, l.late = live, nil, nil
-	if err == nil {
-		return
-	}
-	late := *out
-	l.late = &late
-	if live.Envoys.Total == 0 {
-		out.Err = fmt.Errorf("%w: none is connected", ErrNotLive)
-	} else {
-		out.Err = fmt.Errorf("%w: %d of %d", ErrNotLive, live.Envoys.Acked, live.Envoys.Total)
-	}
+	return fmt.Errorf("%w: %d of %d", ErrNotLive, e.Acked, e.Total)
 }
 
 // failure is what an outcome says that needs to be said only once.
-func failure(o Outcome) string {
+func failure(o *Outcome) string {
 	if o.Commit == nil {
 		return o.Err.Error()
 	}
@@ -276,5 +330,8 @@ func (l *Loop) init() {
 	}
 	if l.Patience == 0 {
 		l.Patience = 30 * time.Second
+	}
+	if l.Retry == 0 {
+		l.Retry = 5 * time.Second
 	}
 }

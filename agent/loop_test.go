@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"testing/synctest"
 	"time"
 
 	"headgate.dev/agent/git"
@@ -39,7 +40,7 @@ type world struct {
 	held    []string
 	applied int
 	live    Live
-	waitErr error
+	hung    bool // the proxies do not answer
 }
 
 func (w *world) Resolve(context.Context) (*git.Commit, error) { return w.commit, w.err }
@@ -61,7 +62,12 @@ func (w *world) Apply(_ context.Context, c Change) error {
 	return nil
 }
 
-func (w *world) Wait(context.Context) (Live, error) { return w.live, w.waitErr }
+func (w *world) Wait(ctx context.Context) (Live, error) {
+	if w.hung {
+		<-ctx.Done()
+	}
+	return w.live, ctx.Err()
+}
 
 // head makes a commit of services by name; a name with "!" is a broken spec.
 func head(revision string, services ...string) *git.Commit {
@@ -158,12 +164,83 @@ func TestLoopAllowEmpty(t *testing.T) {
 }
 
 func TestLoopNotLiveInTime(t *testing.T) {
-	w := &world{commit: head("1", "a"), live: Live{Envoys: Envoys{0, 1}}, waitErr: context.DeadlineExceeded}
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{commit: head("1", "a"), live: Live{Envoys: Envoys{0, 1}}, hung: true}
+		_, once := newLoop(w)
+		start := time.Now()
+		got := once(t)
+		if len(got) != 1 || !errors.Is(got[0].Err, ErrNotLive) || !strings.Contains(got[0].Err.Error(), "0 of 1") || time.Since(start) != 30*time.Second {
+			t.Errorf("after %v: %+v", time.Since(start), got)
+		}
+	})
+}
+
+// TestLoopRefusedByEnvoy: what a proxy refuses is not live, is said once, and with the next commit again if it still is so.
+func TestLoopRefusedByEnvoy(t *testing.T) {
+	refusal := schema.Errors{{Message: "Envoy refuses LDS"}}
+	w := &world{commit: head("1", "a"), live: Live{Envoys: Envoys{0, 1}, Refused: refusal}}
 	_, once := newLoop(w)
-	got := once(t)
-	if len(got) != 1 || !errors.Is(got[0].Err, ErrNotLive) || !strings.Contains(got[0].Err.Error(), "0 of 1") {
-		t.Errorf("got %+v", got)
+	if got := once(t); len(got) != 1 || !errors.Is(got[0].Err, ErrRefused) || !got[0].Applied() || len(got[0].Live.Refused) != 1 {
+		t.Fatalf("got %+v", got)
 	}
+	if got := once(t); got != nil {
+		t.Errorf("said twice: %+v", got)
+	}
+	w.live = Live{Envoys: Envoys{1, 1}}
+	if got := once(t); len(got) != 1 || got[0].Err != nil {
+		t.Errorf("mended: %+v", got)
+	}
+}
+
+// TestLoopDoesNotWaitBehindAHungEnvoy: a commit is brought while the one before is not acknowledged yet.
+func TestLoopDoesNotWaitBehindAHungEnvoy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{hung: true}
+		l, _ := newLoop(w)
+		commits, hints := make(queue), make(chan struct{})
+		outcomes := make(chan Outcome, 8)
+		l.Source, l.Hints, l.Report = commits, hints, func(o Outcome) { outcomes <- o }
+		done := make(chan struct{})
+		go func() { l.Run(t.Context()); close(done) }()
+		commits <- head("1", "a")
+		hints <- struct{}{}
+		commits <- head("2", "a", "b")
+		synctest.Wait()
+		if !slices.Equal(w.held, []string{"a", "b"}) || len(outcomes) != 0 {
+			t.Errorf("held %v, reported %d", w.held, len(outcomes))
+		}
+		if o := <-outcomes; o.Commit.Revision != "2" || !errors.Is(o.Err, ErrNotLive) {
+			t.Errorf("reported %+v", o)
+		}
+		close(hints)
+		<-done
+	})
+}
+
+// TestLoopTriesAgain: an error of the target that is not the input's may have gone a little later.
+func TestLoopTriesAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{commit: head("1", "a"), refuse: errors.New("port in use"), live: Live{Envoys: Envoys{1, 1}}}
+		l, _ := newLoop(w)
+		hints, outcomes := make(chan struct{}), make(chan Outcome, 8)
+		l.Hints, l.Report = hints, func(o Outcome) {
+			if o.Err != nil {
+				w.refuse = nil // it goes while nobody tells
+			}
+			outcomes <- o
+		}
+		start := time.Now()
+		done := make(chan struct{})
+		go func() { l.Run(t.Context()); close(done) }()
+		if o := <-outcomes; o.Applied() {
+			t.Errorf("first %+v", o)
+		}
+		if o := <-outcomes; o.Err != nil || time.Since(start) != 5*time.Second {
+			t.Errorf("after %v: %+v", time.Since(start), o)
+		}
+		close(hints)
+		<-done
+	})
 }
 
 // queue is a source that gives one commit for each time it is asked.
@@ -223,17 +300,10 @@ func TestLoopTellsRecovery(t *testing.T) {
 	}
 }
 
-// slow is a Liveness that runs out of patience once, and then answers when it is told to.
-type slow struct {
-	asked bool
-	acked chan Live
-}
+// slow is a Liveness that answers when it is told to.
+type slow struct{ acked chan Live }
 
 func (s *slow) Wait(ctx context.Context) (Live, error) {
-	if !s.asked {
-		s.asked = true
-		return Live{}, context.DeadlineExceeded
-	}
 	select {
 	case live := <-s.acked:
 		return live, nil
@@ -244,6 +314,10 @@ func (s *slow) Wait(ctx context.Context) (Live, error) {
 
 // TestLoopTellsLateLife: a commit that was not live in time is reported when it is, without a hint.
 func TestLoopTellsLateLife(t *testing.T) {
+	synctest.Test(t, tellsLateLife)
+}
+
+func tellsLateLife(t *testing.T) {
 	l, _ := newLoop(&world{commit: head("1", "a"), live: Live{Envoys: Envoys{1, 1}}})
 	proxies := &slow{acked: make(chan Live)}
 	hints, outcomes := make(chan struct{}), make(chan Outcome, 8)

@@ -14,6 +14,9 @@ type Options struct {
 	Bind func(model.ListenerID) netip.AddrPort
 	// PublicPort gives the port by which clients reach a port of a gateway, for redirects. Nil is the identity.
 	PublicPort func(gateway model.Name, port int32) int32
+	// Exclusive keeps others from the address of a listener. Envoy otherwise lets any process of the same user bind it too,
+	// and the kernel then spreads connections over both (SO_REUSEPORT).
+	Exclusive bool
 }
 
 func (o Options) bind(id model.ListenerID) netip.AddrPort {

@@ -31,6 +31,10 @@ func comparePorts(a, b servicePort) int {
 type backends struct {
 	// endpoint gives the address that answers for a port of a Service.
 	endpoint func(servicePort) (netip.AddrPort, error)
+	// real are the Services that --endpoint names; EndpointSlices of the tree do not count for them.
+	real map[types.NamespacedName]bool
+
+	addresses map[servicePort]netip.AddrPort // of every routed port
 
 	routed   incr.Relation[kube.Ref, servicePort]
 	ports    map[types.NamespacedName][]int32 // routed ports, sorted
@@ -40,9 +44,9 @@ type backends struct {
 	unrouted map[servicePort]struct{}                                  // ports that no route names any more
 }
 
-func newBackends(endpoint func(servicePort) (netip.AddrPort, error)) *backends {
+func newBackends(endpoint func(servicePort) (netip.AddrPort, error), real map[types.NamespacedName]bool) *backends {
 	return &backends{
-		endpoint: endpoint,
+		endpoint: endpoint, real: real, addresses: map[servicePort]netip.AddrPort{},
 		ports:    map[types.NamespacedName][]int32{},
 		services: map[types.NamespacedName]*corev1.Service{},
 		made:     map[types.NamespacedName]map[kube.Ref]bool{},
@@ -50,19 +54,44 @@ func newBackends(endpoint func(servicePort) (netip.AddrPort, error)) *backends {
 	}
 }
 
-// complete adds to the changes of a tree what has to be made up, or is no longer needed, because of them.
-func (b *backends) complete(changes []kube.Change) ([]kube.Change, error) {
+// reserve gets an address for every port that the routes among the changes name. Whatever may go wrong with that goes
+// wrong here, before complete.
+func (b *backends) reserve(changes []kube.Change) error {
+	for i := range changes {
+		route, ok := changes[i].Object.(*gwv1.HTTPRoute)
+		if !ok {
+			continue
+		}
+		for _, p := range portsOf(route) {
+			if _, has := b.addresses[p]; has {
+				continue
+			}
+			addr, err := b.endpoint(p)
+			if err != nil {
+				return err
+			}
+			b.addresses[p] = addr
+		}
+	}
+	return nil
+}
+
+// forget gives back the address of a port that no route names.
+func (b *backends) forget(p servicePort) {
+	delete(b.unrouted, p)
+	delete(b.addresses, p)
+}
+
+// complete adds to the changes of a tree what has to be made up, or is no longer needed, because of them. The routes
+// among them have been reserved for.
+func (b *backends) complete(changes []kube.Change) []kube.Change {
 	var dirty incr.Set[types.NamespacedName]
 	for i := range changes {
 		b.note(&changes[i], &dirty)
 	}
 	for _, service := range dirty.Sorted(kube.CompareNames) {
-		wanted, err := b.wanted(service)
-		if err != nil {
-			return nil, err
-		}
 		now := map[kube.Ref]bool{}
-		for _, c := range wanted {
+		for _, c := range b.wanted(service) {
 			now[kube.Ref{Kind: c.Kind, Name: c.Name}] = true
 			changes = append(changes, c)
 		}
@@ -81,7 +110,7 @@ func (b *backends) complete(changes []kube.Change) ([]kube.Change, error) {
 			delete(b.made, service)
 		}
 	}
-	return changes, nil
+	return changes
 }
 
 // note learns from one change of the tree and marks the Services it concerns.
@@ -107,7 +136,12 @@ func (b *backends) note(c *kube.Change, dirty *incr.Set[types.NamespacedName]) {
 	case kube.EndpointSlice:
 		var service []types.NamespacedName
 		if slice, ok := c.Object.(*discoveryv1.EndpointSlice); ok {
-			service = []types.NamespacedName{{Namespace: c.Name.Namespace, Name: slice.Labels[discoveryv1.LabelServiceName]}}
+			name := types.NamespacedName{Namespace: c.Name.Namespace, Name: slice.Labels[discoveryv1.LabelServiceName]}
+			if b.real[name] {
+				c.Object = nil
+			} else {
+				service = []types.NamespacedName{name}
+			}
 		}
 		dirty.Add(b.slices.Of(c.Name)...)
 		dirty.Add(service...)
@@ -132,31 +166,27 @@ func (b *backends) route(p servicePort) {
 }
 
 // wanted gives everything that has to be made up for one Service.
-func (b *backends) wanted(service types.NamespacedName) ([]kube.Change, error) {
+func (b *backends) wanted(service types.NamespacedName) []kube.Change {
 	var out []kube.Change
 	object := b.services[service]
 	if object == nil {
 		if len(b.ports[service]) == 0 {
-			return nil, nil
+			return nil
 		}
 		object = madeService(service, b.ports[service])
 		out = append(out, kube.ChangeOf(kube.Service, object))
 	}
 	if b.slices.Used(service) {
-		return out, nil
+		return out
 	}
 	for _, number := range b.ports[service] {
 		i := slices.IndexFunc(object.Spec.Ports, func(p corev1.ServicePort) bool { return p.Port == number })
 		if i < 0 {
 			continue // the route names a port the Service does not have: its status says so
 		}
-		addr, err := b.endpoint(servicePort{service, number})
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, kube.ChangeOf(kube.EndpointSlice, madeSlice(service, &object.Spec.Ports[i], addr)))
+		out = append(out, kube.ChangeOf(kube.EndpointSlice, madeSlice(service, &object.Spec.Ports[i], b.addresses[servicePort{service, number}])))
 	}
-	return out, nil
+	return out
 }
 
 func madeService(name types.NamespacedName, ports []int32) *corev1.Service {

@@ -262,7 +262,7 @@ func TestChangeMatrix(t *testing.T) {
 		cp.kill()
 		rest(t, 50*time.Millisecond)
 		cp = newPlane(t, options, socket)
-		cp.stack.ports.assigned, cp.stack.ports.taken = ports.assigned, ports.taken
+		cp.stack.ports = ports
 		cp.apply(current)
 		changes++
 	}

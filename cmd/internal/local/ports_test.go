@@ -1,6 +1,8 @@
 package local
 
 import (
+	"errors"
+	"maps"
 	"net"
 	"net/netip"
 	"strings"
@@ -14,30 +16,47 @@ func listenerID(gateway string, port int32) model.ListenerID {
 }
 
 func TestPortMap(t *testing.T) {
-	m := newPortMap(netip.MustParseAddr("127.0.0.1"), map[int32]uint16{80: 21080})
-	one, two, high := listenerID("one", 80), listenerID("two", 80), listenerID("one", 21300)
-	if err := m.assign([]model.ListenerID{one, two, high}); err != nil {
-		t.Fatal(err)
+	plan := func(m *portMap, ids ...model.ListenerID) *portMap {
+		t.Helper()
+		next, err := m.plan(ids)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return next
 	}
-	for id, want := range map[model.ListenerID]uint16{one: 21080, two: 21081, high: 21300} {
-		if got := m.bind(id).Port(); got != want {
-			t.Errorf("%v is bound at %d, want %d", id, got, want)
+	check := func(m *portMap, want map[model.ListenerID]uint16) {
+		t.Helper()
+		if !maps.Equal(m.assigned, want) {
+			t.Errorf("got %v, want %v", m.assigned, want)
 		}
 	}
-	last := []model.ListenerID{listenerID("one", 65535), listenerID("two", 65535)}
-	if err := m.assign(last); err == nil || !strings.Contains(err.Error(), "no local port") {
-		t.Errorf("beyond the last port: %v, %d", err, m.bind(last[1]).Port())
-	}
+	one, two, high := listenerID("one", 80), listenerID("two", 80), listenerID("one", 21300)
+	m := plan(newPortMap(netip.MustParseAddr("127.0.0.1"), map[int32]uint16{80: 21080}), one, two, high)
+	check(m, map[model.ListenerID]uint16{one: 21080, two: 21081, high: 21300})
 	if got := m.public(two.Gateway, 80); got != 21081 {
 		t.Errorf("the public port is %d", got)
 	}
 	if got := m.public(two.Gateway, 443); got != 443 {
 		t.Errorf("a port nobody listens at became %d", got)
 	}
+	// Who stays keeps its port; who goes gives it to a newcomer, though our own Envoy still holds it.
+	check(plan(m, two, high), map[model.ListenerID]uint16{two: 21081, high: 21300})
+	l, err := net.Listen("tcp", "127.0.0.1:21080") // as our Envoy does
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	three := listenerID("three", 80)
+	check(plan(m, two, three), map[model.ListenerID]uint16{two: 21081, three: 21080})
+
 	for port, want := range map[int32]uint16{81: 8081, 443: 8443, 8000: 8000, 65535: 65535} {
 		if got := m.wanted(port); got != want {
 			t.Errorf("port %d is wanted at %d, want %d", port, got, want)
 		}
+	}
+	var beyond *PortError
+	if _, err := m.plan([]model.ListenerID{listenerID("one", 65535), listenerID("two", 65535)}); !errors.As(err, &beyond) {
+		t.Errorf("beyond the last port: %v", err)
 	}
 }
 
@@ -49,14 +68,15 @@ func TestPortMapOccupied(t *testing.T) {
 	defer l.Close()
 	port := uint16(l.Addr().(*net.TCPAddr).Port)
 	m := newPortMap(netip.MustParseAddr("127.0.0.1"), map[int32]uint16{80: port})
-	err = m.assign([]model.ListenerID{listenerID("one", 80)})
-	if err == nil || !strings.Contains(err.Error(), "--port 80=PORT") {
-		t.Errorf("an occupied port: %v", err)
+	free, occupied := listenerID("a", 21301), listenerID("z", 80)
+	_, err = m.plan([]model.ListenerID{free, occupied})
+	if err == nil || !strings.Contains(err.Error(), "--port 80=PORT") || len(m.assigned) != 0 {
+		t.Errorf("an occupied port: %v, %v", err, m.assigned)
 	}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := m.assign([]model.ListenerID{listenerID("one", 80)}); err != nil {
+	if _, err := m.plan([]model.ListenerID{free, occupied}); err != nil {
 		t.Errorf("the port is free again: %v", err)
 	}
 }

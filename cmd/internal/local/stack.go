@@ -17,6 +17,7 @@ import (
 	"headgate.dev/proxy/echo"
 	"headgate.dev/proxy/engine"
 	"headgate.dev/proxy/envoy"
+	"headgate.dev/proxy/model"
 	"headgate.dev/proxy/process"
 	"headgate.dev/proxy/xds"
 	"headgate.dev/render/object"
@@ -80,11 +81,19 @@ func New(o Options) (*Stack, error) {
 		}
 	}
 	s := &Stack{options: o, dir: dir, connected: make(chan struct{}, 1), echo: echo.New(), ports: newPortMap(o.Listen, o.Ports), world: newWorld(), retired: map[servicePort]time.Time{}}
-	s.backends = newBackends(s.endpointOf)
+	real := map[types.NamespacedName]bool{}
+	for _, e := range o.Endpoints {
+		real[e.Service] = true
+	}
+	s.backends = newBackends(s.endpointOf, real)
 	s.engine = engine.New(engine.Options{
 		Controller: Controller,
 		Fleet:      func(types.NamespacedName) string { return fleet },
-		Envoy:      envoy.Options{Bind: s.ports.bind, PublicPort: s.ports.public},
+		Envoy: envoy.Options{
+			Bind:       func(id model.ListenerID) netip.AddrPort { return s.ports.bind(id) },
+			PublicPort: func(gateway model.Name, port int32) int32 { return s.ports.public(gateway, port) },
+			Exclusive:  true,
+		},
 	})
 	// The socket lies in a directory that only this user can enter, so whoever calls is our own Envoy.
 	s.xds = xds.New(xds.Options{

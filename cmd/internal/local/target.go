@@ -27,21 +27,19 @@ func (s *Stack) Apply(_ context.Context, c agent.Change) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// A Gateway that will be refused for its port must not have left traces in what is made up.
-	planned := append(changes[:len(changes):len(changes)], kube.ChangeOf(kube.Gateway, defaultGateway()))
-	if !s.needsDefaultGateway(changes) {
-		planned = planned[:len(changes)]
-	}
+	ports := s.ports
 	if !s.options.Detached {
-		if err := s.ports.assign(listeners(planned, s.classIsOurs(changes))); err != nil {
+		var err error
+		if ports, err = s.ports.plan(s.world.listeners(changes)); err != nil {
 			return err
 		}
 	}
-	changes = s.world.complete(changes)
-	changes, err := s.backends.complete(changes)
-	if err != nil {
+	if err := s.backends.reserve(changes); err != nil {
 		return fmt.Errorf("giving Services an endpoint: %w", err)
 	}
+	// From here on nothing can go wrong: everything below takes the changes or nothing does.
+	s.ports = ports
+	changes = s.backends.complete(s.world.complete(changes))
 	effects := s.engine.Step(changes)
 	s.epoch++
 	if !s.options.Detached {
@@ -71,7 +69,7 @@ func (s *Stack) retire(now time.Time) {
 		case now.Sub(since) > retireAfter:
 			s.echo.Forget(echoTarget(p))
 			delete(s.retired, p)
-			delete(s.backends.unrouted, p)
+			s.backends.forget(p)
 		}
 	}
 }
@@ -94,40 +92,6 @@ func decode(c agent.Change) (changes []kube.Change, errs schema.Errors) {
 		}
 	}
 	return changes, errs
-}
-
-// classIsOurs tells which GatewayClasses will be ours once the changes are in.
-func (s *Stack) classIsOurs(changes []kube.Change) func(string) bool {
-	coming := map[string]*gwv1.GatewayClass{}
-	for i := range changes {
-		if class, ok := changes[i].Object.(*gwv1.GatewayClass); ok {
-			coming[class.Name] = class
-		}
-	}
-	return func(name string) bool {
-		class := coming[name]
-		if class == nil {
-			class = s.engine.Snapshot().GatewayClass(name)
-		}
-		return class == nil && name == ClassName || class != nil && class.Spec.ControllerName == Controller
-	}
-}
-
-func (s *Stack) needsDefaultGateway(changes []kube.Change) bool {
-	needed := false
-	for i := range changes {
-		switch o := changes[i].Object.(type) {
-		case *gwv1.Gateway:
-			if changes[i].Name == gatewayRef.Name {
-				return false // the tree brings it
-			}
-		case *gwv1.HTTPRoute:
-			for _, parent := range parentsOf(o) {
-				needed = needed || parent == gatewayRef.Name
-			}
-		}
-	}
-	return needed
 }
 
 func resources(changes []engine.Change) []envoy.Resource {

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"maps"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -131,19 +132,65 @@ func defaultGateway() *gwv1.Gateway {
 	}
 }
 
-// listeners lists the sockets that the Gateways of our classes among the changes will open, in the order of the Gateways.
-// It is asked before the engine is, because a port that is in use must refuse the commit before anything changes.
-func listeners(changes []kube.Change, ours func(class string) bool) []model.ListenerID {
-	var ids []model.ListenerID
+// listeners lists the sockets that the Gateways of our classes have once the changes are in, in the order of the
+// Gateways. It changes nothing: a port that is in use must refuse a commit before anything is done about it.
+func (w *world) listeners(changes []kube.Change) []model.ListenerID {
+	after := maps.Clone(w.tree)
 	for i := range changes {
-		g, ok := changes[i].Object.(*gwv1.Gateway)
-		if !ok || !ours(string(g.Spec.GatewayClassName)) {
+		ref := kube.Ref{Kind: changes[i].Kind, Name: changes[i].Name}
+		switch {
+		case changes[i].Object == nil:
+			delete(after, ref)
+		case ref.Kind == kube.Gateway || ref.Kind == kube.GatewayClass:
+			after[ref] = changes[i].Object
+		}
+	}
+	if after[gatewayRef] == nil && w.willNeedGateway(changes) {
+		after[gatewayRef] = defaultGateway()
+	}
+	var ids []model.ListenerID
+	for _, ref := range slices.SortedFunc(maps.Keys(after), kube.CompareRefs) {
+		g, ok := after[ref].(*gwv1.Gateway)
+		if !ok || !ours(after, string(g.Spec.GatewayClassName)) {
 			continue
 		}
-		for j := range g.Spec.Listeners {
-			l := &g.Spec.Listeners[j]
-			ids = append(ids, model.ListenerID{Gateway: model.Name{Namespace: g.Namespace, Name: g.Name}, Port: l.Port, UDP: l.Protocol == gwv1.UDPProtocolType})
+		for i := range g.Spec.Listeners {
+			l := &g.Spec.Listeners[i]
+			id := model.ListenerID{Gateway: model.Name(ref.Name), Port: l.Port, UDP: l.Protocol == gwv1.UDPProtocolType}
+			if !slices.Contains(ids, id) {
+				ids = append(ids, id)
+			}
 		}
 	}
 	return ids
+}
+
+// ours tells whether a GatewayClass is ours, among objects that need not have the one that an installation brings.
+func ours(objects map[kube.Ref]kube.Object, class string) bool {
+	ref := kube.Ref{Kind: kube.GatewayClass, Name: types.NamespacedName{Name: class}}
+	if c, ok := objects[ref].(*gwv1.GatewayClass); ok {
+		return c.Spec.ControllerName == Controller
+	}
+	return ref == classRef
+}
+
+// willNeedGateway tells whether any route names the default Gateway once the changes are in.
+func (w *world) willNeedGateway(changes []kube.Change) bool {
+	leave := map[kube.Ref]bool{}
+	for i := range changes {
+		if changes[i].Kind != kube.HTTPRoute {
+			continue
+		}
+		if route, ok := changes[i].Object.(*gwv1.HTTPRoute); ok && slices.Contains(parentsOf(route), gatewayRef.Name) {
+			return true
+		}
+		ref := kube.Ref{Kind: changes[i].Kind, Name: changes[i].Name}
+		if slices.Contains(w.parents.Of(ref), gatewayRef.Name) {
+			leave[ref] = true
+		}
+	}
+	if len(leave) == 0 {
+		return w.parents.Used(gatewayRef.Name)
+	}
+	return slices.ContainsFunc(w.parents.Users(gatewayRef.Name, kube.CompareRefs), func(r kube.Ref) bool { return !leave[r] })
 }

@@ -123,6 +123,9 @@ type pending struct {
 	Outcome
 	began, applied time.Time
 	told           bool // that it is late
+	// settled gives what the proxies say once all of them have answered; stop ends the wait for it.
+	settled <-chan Live
+	stop    context.CancelFunc
 }
 
 // Run follows the source until ctx ends or there are no more hints.
@@ -164,10 +167,10 @@ func (l *Loop) look(ctx context.Context) {
 	case l.current != nil && p.Commit.Revision == l.current.Revision:
 		if l.pending == nil && l.failed != "" {
 			p.Change.Set, p.applied = l.set, l.Now()
-			l.pending = p
+			l.await(ctx, p)
 		}
 	case l.bring(ctx, p):
-		l.pending = p // one that nobody has acknowledged yet is part of this one now
+		l.await(ctx, p)
 	default:
 		l.report(p)
 	}
@@ -204,10 +207,12 @@ func (l *Loop) bring(ctx context.Context, p *pending) bool {
 // rest waits for a reason to look again, and reports meanwhile what the proxies say about the pending commit. It is false
 // at the end, and returns true without hints when there is nothing left to wait for.
 func (l *Loop) rest(ctx context.Context, hints <-chan struct{}) bool {
-	waiting, cancel := context.WithCancel(ctx)
-	defer cancel()
-	settled, late, again := l.settle(waiting), l.patience(), l.again()
+	late, again := l.patience(), l.again()
 	for {
+		var settled <-chan Live
+		if l.pending != nil {
+			settled = l.pending.settled
+		}
 		select { // the end; a hint; the proxies' word, or none for too long; an error that may have gone
 		case <-ctx.Done():
 			return false
@@ -215,7 +220,7 @@ func (l *Loop) rest(ctx context.Context, hints <-chan struct{}) bool {
 			return open
 		case live := <-settled:
 			l.decide(live)
-			settled, late = nil, nil
+			late = nil
 		case <-late:
 			l.pending.told, late = true, nil
 			p := *l.pending
@@ -231,18 +236,21 @@ func (l *Loop) rest(ctx context.Context, hints <-chan struct{}) bool {
 	}
 }
 
-// settle gives what the proxies say once all of them have answered; without a pending commit it gives nothing.
-func (l *Loop) settle(ctx context.Context) <-chan Live {
-	if l.pending == nil {
-		return nil
+// await makes p the pending commit. One that nobody has acknowledged yet is part of it now. The wait goes on while hints
+// are followed: a source that hints all the time must not keep it from ending.
+func (l *Loop) await(ctx context.Context, p *pending) {
+	if l.pending != nil {
+		l.pending.stop()
 	}
+	waiting, stop := context.WithCancel(ctx)
 	settled := make(chan Live, 1)
 	go func() {
-		if live, err := l.Liveness.Wait(ctx); err == nil {
+		if live, err := l.Liveness.Wait(waiting); err == nil {
 			settled <- live
 		}
 	}()
-	return settled
+	p.settled, p.stop = settled, stop
+	l.pending = p
 }
 
 // standing is what the proxies say at this moment.
@@ -270,6 +278,7 @@ func (l *Loop) again() <-chan time.Time {
 // decide ends the wait for the pending commit.
 func (l *Loop) decide(live Live) {
 	p := l.pending
+	p.stop()
 	l.pending = nil
 	p.Live = live
 	p.Stages.Ack = l.Now().Sub(p.applied)

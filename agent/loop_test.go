@@ -280,6 +280,24 @@ func TestLoopRun(t *testing.T) {
 	}
 }
 
+// TestLoopHintsAllTheTime: a source that has something to say without end does not keep a commit from being reported.
+func TestLoopHintsAllTheTime(t *testing.T) {
+	l, _ := newLoop(&world{commit: head("1", "a"), live: Live{Envoys: Envoys{1, 1}}})
+	hints, outcomes := make(chan struct{}, 1), make(chan Outcome, 8)
+	l.Hints, l.Report = hints, func(o Outcome) { outcomes <- o }
+	done := make(chan struct{})
+	go func() { l.Run(t.Context()); close(done) }()
+	for told := false; !told; {
+		select {
+		case hints <- struct{}{}:
+		case o := <-outcomes:
+			told = o.Err == nil
+		}
+	}
+	close(hints)
+	<-done
+}
+
 // TestLoopTellsRecovery: an error that was reported is followed by the news that it is over.
 func TestLoopTellsRecovery(t *testing.T) {
 	good := head("1", "a")

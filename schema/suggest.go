@@ -4,16 +4,7 @@ import "strings"
 
 // didYouMean names the nearest of the known names, or all of them where none is near and they are few.
 func didYouMean(name string, known []string) string {
-	best, bestDistance := "", 1+max(1, len(name)/3)
-	for _, k := range known {
-		if strings.EqualFold(name, k) {
-			return "; did you mean \"" + k + "\"?"
-		}
-		if d := editDistance(strings.ToLower(name), strings.ToLower(k)); d < bestDistance {
-			best, bestDistance = k, d
-		}
-	}
-	switch {
+	switch best := Nearest(name, known); {
 	case best != "":
 		return "; did you mean \"" + best + "\"?"
 	case len(known) <= 24:
@@ -22,10 +13,22 @@ func didYouMean(name string, known []string) string {
 	return ""
 }
 
-// editDistance counts the letters to insert, delete, replace or swap with their neighbour (optimal string alignment).
+// Nearest gives the first of the known names that is nearest to a name and near enough to be meant by it, upper and lower
+// case apart; empty when none is.
+func Nearest(name string, known []string) string {
+	best, bestDistance := "", 1+max(1, len(name)/3)
+	for _, k := range known {
+		if d := EditDistance(strings.ToLower(name), strings.ToLower(k)); d < bestDistance {
+			best, bestDistance = k, d
+		}
+	}
+	return best
+}
+
+// EditDistance counts the letters to insert, delete, replace or swap with their neighbour (optimal string alignment).
 // Names longer than any field are far from all of them.
-func editDistance(a, b string) int {
-	const longest = 40
+func EditDistance(a, b string) int {
+	const longest = 64
 	if len(a) > longest || len(b) > longest {
 		return longest
 	}

@@ -214,7 +214,7 @@ func TestDidYouMean(t *testing.T) {
 	if got := didYouMean("match", known); !strings.HasPrefix(got, "; known here: redirect") {
 		t.Errorf("match: %s", got)
 	}
-	if got := editDistance(strings.Repeat("a", 1000), "to"); got < 40 {
+	if got := EditDistance(strings.Repeat("a", 1000), "to"); got < 40 {
 		t.Errorf("a long name is %d away", got)
 	}
 }

@@ -97,5 +97,8 @@ func (e *SignatureError) Error() string {
 func (e *SignatureError) Unwrap() error { return e.Err }
 
 func withHint(s, hint string) string {
-	return strings.TrimSuffix(s+": "+hint, ": ")
+	if hint == "" {
+		return s
+	}
+	return s + ": " + hint
 }

@@ -1,6 +1,7 @@
 package git
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -22,8 +23,8 @@ type Options struct {
 }
 
 func (o Options) withDefaults() Options {
-	setDefault(&o.Interval, time.Minute)
-	setDefault(&o.Timeout, time.Minute)
+	o.Interval = cmp.Or(o.Interval, time.Minute)
+	o.Timeout = cmp.Or(o.Timeout, time.Minute)
 	if o.Jitter == nil {
 		o.Jitter = func() float64 { return 0 }
 	}
@@ -96,9 +97,6 @@ func (r *Repository) Resolve(ctx context.Context) (*Commit, error) {
 func (r *Repository) Watch(ctx context.Context) (<-chan struct{}, error) {
 	return r.origin.watch(ctx, r.options)
 }
-
-// Remote tells whether commits are fetched.
-func (r *Repository) Remote() bool { return r.remote }
 
 // Dir is the source's directory inside the tree, slash-separated; "." is the root of the repository.
 func (r *Repository) Dir() string { return r.origin.directory() }

@@ -1,12 +1,12 @@
 package git
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"time"
 
 	"github.com/Masterminds/semver/v3"
 	fluxgit "github.com/fluxcd/pkg/git"
@@ -165,18 +165,12 @@ type Limits struct {
 }
 
 func (l Limits) withDefaults() Limits {
-	setDefault(&l.Blob, 1<<20)
-	setDefault(&l.Entries, 100_000)
-	setDefault(&l.Bytes, 256<<20)
-	setDefault(&l.Refs, 64<<20)
-	setDefault(&l.Pack, 1<<30)
+	l.Blob = cmp.Or(l.Blob, 1<<20)
+	l.Entries = cmp.Or(l.Entries, 100_000)
+	l.Bytes = cmp.Or(l.Bytes, 256<<20)
+	l.Refs = cmp.Or(l.Refs, 64<<20)
+	l.Pack = cmp.Or(l.Pack, 1<<30)
 	return l
-}
-
-func setDefault[T int | int64 | time.Duration](v *T, d T) {
-	if *v <= 0 {
-		*v = d
-	}
 }
 
 // scpLike is the short form of an ssh URL: "git@example.com:team/repo.git".

@@ -108,14 +108,21 @@ func TestUsageErrors(t *testing.T) {
 	}
 }
 
-func TestEnvironmentErrors(t *testing.T) {
+func TestExitCodes(t *testing.T) {
 	repo := newRepo(t, map[string]string{"hello.yaml": spec("hello", "hello.test", "")})
-	for _, args := range [][]string{
-		{"up", repo.Dir, "--envoy", "/nowhere/envoy"}, {"up", t.TempDir()}, {"up", repo.Dir, "--ref", "nothing", "--once", "--envoy", envoyForTests(t)},
-		{"render", "/nowhere"},
+	for _, c := range []struct {
+		code int
+		args []string
+	}{
+		{exitEnvironment, []string{"up", repo.Dir, "--envoy", "/nowhere/envoy"}},
+		{exitInput, []string{"up", t.TempDir(), "--envoy", envoyForTests(t)}},
+		{exitInput, []string{"up", repo.Dir, "--ref", "nothing", "--once", "--envoy", envoyForTests(t)}},
+		{exitInput, []string{"render", repo.Dir, "--ref", "nothing"}},
+		{exitUsage, []string{"render", "/nowhere"}},
+		{exitUsage, []string{"validate", filepath.Join(repo.Dir, "hello.yaml")}},
 	} {
-		if code, _, errs := headgate(t, args...); code != exitEnvironment {
-			t.Errorf("%v: exit %d, %q; expected 3", args, code, errs)
+		if code, _, errs := headgate(t, c.args...); code != c.code {
+			t.Errorf("%v: exit %d, %q; expected %d", c.args, code, errs, c.code)
 		}
 	}
 }

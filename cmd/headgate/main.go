@@ -54,7 +54,7 @@ func run(ctx context.Context, s streams, args []string) int {
 	code := codeOf(err)
 	if !errors.Is(err, errSaid) {
 		style := term.StyleOf(s.err, s.getenv)
-		fmt.Fprintln(s.err, style.Bad("headgate: ")+err.Error())
+		fmt.Fprintln(s.err, style.Bad("headgate: ")+schema.Printable(err.Error()))
 		if code == exitUsage {
 			fmt.Fprintln(s.err, "See 'headgate help' and 'headgate COMMAND --help'.")
 		}
@@ -69,15 +69,16 @@ type usageError struct{ error }
 
 func codeOf(err error) int {
 	var (
-		usage  usageError
-		input  schema.Errors
-		link   *git.LinkError
-		tooBig *git.TooBigError
+		usage    usageError
+		input    schema.Errors
+		notFound *git.NotFoundError
+		link     *git.LinkError
+		tooBig   *git.TooBigError
 	)
 	switch {
 	case errors.As(err, &usage):
 		return exitUsage
-	case errors.As(err, &input), errors.As(err, &link), errors.As(err, &tooBig), errors.Is(err, agent.ErrEmpty):
+	case errors.As(err, &input), errors.As(err, &notFound), errors.As(err, &link), errors.As(err, &tooBig), errors.Is(err, agent.ErrEmpty):
 		return exitInput
 	default:
 		return exitEnvironment

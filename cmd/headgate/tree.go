@@ -53,11 +53,14 @@ func (f *treeFlags) options() render.Options {
 
 // checkDirectory says what is wrong with DIR.
 func checkDirectory(dir string) error {
-	info, err := os.Stat(dir)
-	if err == nil && !info.IsDir() {
+	switch info, err := os.Stat(dir); {
+	case err != nil:
+		return usageError{err}
+	case !info.IsDir():
 		return usageError{fmt.Errorf("%s is no directory; name the directory it lies in: %s", dir, filepath.Dir(dir))}
+	default:
+		return nil
 	}
-	return err
 }
 
 func (f *treeFlags) open(ctx context.Context, dir string) (fsys fs.FS, sub string, closer func(), err error) {

@@ -112,6 +112,7 @@ func (f *upFlags) serve(ctx context.Context, stack *local.Stack, repo source, re
 		cancel() // without Envoy there is nothing to follow commits for
 	}()
 	var last agent.Outcome
+	var port *local.PortError
 	loop := &agent.Loop{
 		Source: repo, Target: stack, Liveness: stack,
 		Dir:        filepath.ToSlash(filepath.Join(repo.Dir(), f.path)),
@@ -120,6 +121,9 @@ func (f *upFlags) serve(ctx context.Context, stack *local.Stack, repo source, re
 		Report: func(o agent.Outcome) {
 			last = o
 			report.outcome(o)
+			if o.Kept == nil && errors.As(o.Err, &port) {
+				cancel() // at the start, somebody is there to choose another port
+			}
 			if o.Kept == nil {
 				// The first render of a large tree leaves behind several times what is kept, and what comes is small.
 				debug.FreeOSMemory()
@@ -131,10 +135,16 @@ func (f *upFlags) serve(ctx context.Context, stack *local.Stack, repo source, re
 	if envoyErr := <-envoy; envoyErr != nil {
 		return envoyErr
 	}
-	if err == nil && f.once && last.Err != nil {
-		err = fmt.Errorf("%w: %w", errSaid, last.Err)
+	switch {
+	case err != nil:
+		return err
+	case port != nil || f.once && last.Err != nil:
+		return fmt.Errorf("%w: %w", errSaid, last.Err)
+	case f.once && len(last.Live.Refused) > 0:
+		return fmt.Errorf("%w: %w", errSaid, last.Live.Refused)
+	default:
+		return nil
 	}
-	return err
 }
 
 func (f *upFlags) follow(ctx context.Context, loop *agent.Loop, repo source) error {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"io"
 	"time"
 
@@ -80,11 +79,11 @@ type errorEvent struct {
 
 func (r *jsonReport) outcome(o agent.Outcome) {
 	if o.Err != nil {
-		e := errorEvent{Event: "error", Errors: inputErrors(o.Err)}
+		e := errorEvent{Event: "error", Errors: append(inputErrors(o.Err), o.Live.Refused...)}
 		if o.Commit != nil {
 			e.Revision, e.Subject = o.Commit.Revision, o.Commit.Subject
 		}
-		if o.Kept != nil && !errors.Is(o.Err, agent.ErrNotLive) {
+		if o.Kept != nil && !o.Applied() {
 			e.Serving = o.Kept.Revision
 		}
 		r.write(e)
@@ -96,7 +95,7 @@ func (r *jsonReport) outcome(o agent.Outcome) {
 		MS: stagesEvent{
 			Fetch: ms(o.Stages.Fetch), Render: ms(o.Stages.Render), Apply: ms(o.Stages.Apply),
 			Ack: ms(o.Stages.Ack), Total: ms(o.Stages.Total)},
-		Warnings: o.Warnings, Refused: o.Live.Refused,
+		Warnings: append(o.Warnings, r.stack.UnusedEndpoints()...), Refused: o.Live.Refused,
 	}
 	if o.Kept == nil {
 		e.Served, _ = r.stack.Rows(rowLimit)

@@ -60,6 +60,7 @@ func (r *textReport) outcome(o agent.Outcome) {
 	}
 	if o.Err == nil && (o.Kept == nil || o.Kept.Revision != o.Commit.Revision) {
 		r.hidden()
+		r.places(r.style.Warn("warning"), r.stack.UnusedEndpoints())
 	}
 	r.places(r.style.Warn("warning"), o.Warnings)
 	r.places(r.style.Bad("not served"), o.Live.Refused)
@@ -163,16 +164,17 @@ func answer(r *local.Row) string {
 }
 
 func (r *textReport) refused(o agent.Outcome) {
-	late := errors.Is(o.Err, agent.ErrNotLive)
 	switch {
 	case o.Commit == nil:
 		r.printf("%s · %s", r.about.repository, r.style.Bad("no commit to be had"))
-	case late:
+	case errors.Is(o.Err, agent.ErrNotLive):
 		r.printf("%s · %s", r.title(o.Commit), r.style.Bad("not live yet"))
+	case errors.Is(o.Err, agent.ErrRefused):
+		r.printf("%s · %s", r.title(o.Commit), r.style.Bad("not live"))
 	default:
 		r.printf("%s · %s", r.title(o.Commit), r.style.Bad("refused"))
 	}
-	if o.Kept != nil && !late {
+	if o.Kept != nil && !o.Applied() {
 		r.printf(", %s keeps serving", o.Kept.Short())
 	}
 	r.printf("\n")

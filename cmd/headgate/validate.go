@@ -112,6 +112,6 @@ func annotate(w io.Writer, level string, errs schema.Errors) {
 		if e.Field != "" {
 			message = e.Field + ": " + message
 		}
-		fmt.Fprintf(w, "::%s %s::%s\n", level, strings.Join(where, ","), text.Replace(message))
+		fmt.Fprintf(w, "::%s %s::%s\n", level, strings.Join(where, ","), text.Replace(schema.Printable(message)))
 	}
 }

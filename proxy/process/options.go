@@ -12,6 +12,8 @@ type Options struct {
 	Path string
 	// Bootstrap is Envoy's bootstrap configuration as YAML or JSON.
 	Bootstrap []byte
+	// Dir is a private directory for Envoy's files. Empty: one is made in the directory for temporary files, and removed.
+	Dir string
 	// Concurrency is the number of worker threads. 0: as many as there are cores.
 	Concurrency int
 	// Args are passed after our own arguments.

@@ -29,15 +29,17 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return &BinaryError{Path: o.Path, Err: errors.Unwrap(err)}
 	}
-	dir, err := os.MkdirTemp("", "headgate-envoy-")
-	if err != nil {
-		return fmt.Errorf("making a directory for Envoy's files: %w", err)
-	}
-	defer func() {
-		if e := os.RemoveAll(dir); e != nil {
-			err = errors.Join(err, fmt.Errorf("removing Envoy's files: %w", e))
+	dir := o.Dir
+	if dir == "" {
+		if dir, err = os.MkdirTemp("", "headgate-envoy-"); err != nil {
+			return fmt.Errorf("making a directory for Envoy's files: %w", err)
 		}
-	}()
+		defer func() {
+			if e := os.RemoveAll(dir); e != nil {
+				err = errors.Join(err, fmt.Errorf("removing Envoy's files: %w", e))
+			}
+		}()
+	}
 	bootstrap := filepath.Join(dir, "bootstrap.yaml")
 	if err := os.WriteFile(bootstrap, o.Bootstrap, 0o600); err != nil {
 		return fmt.Errorf("writing Envoy's bootstrap: %w", err)

@@ -154,9 +154,6 @@ func (u *Up) Wait() error {
 	return err
 }
 
-// Stderr is the end of what headgate wrote to stderr.
-func (u *Up) Stderr() string { return u.stderr.String() }
-
 // tail keeps the last of what is written.
 type tail struct {
 	mu sync.Mutex

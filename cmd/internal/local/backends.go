@@ -31,8 +31,8 @@ func comparePorts(a, b servicePort) int {
 type backends struct {
 	// endpoint gives the address that answers for a port of a Service.
 	endpoint func(servicePort) (netip.AddrPort, error)
-	// real are the Services that --endpoint names; EndpointSlices of the tree do not count for them.
-	real map[types.NamespacedName]bool
+	// overridden are the Services that --endpoint names; EndpointSlices of the tree do not count for them.
+	overridden map[types.NamespacedName]bool
 
 	addresses map[servicePort]netip.AddrPort // of every routed port
 
@@ -44,9 +44,9 @@ type backends struct {
 	unrouted map[servicePort]struct{}                                  // ports that no route names any more
 }
 
-func newBackends(endpoint func(servicePort) (netip.AddrPort, error), real map[types.NamespacedName]bool) *backends {
+func newBackends(endpoint func(servicePort) (netip.AddrPort, error), overridden map[types.NamespacedName]bool) *backends {
 	return &backends{
-		endpoint: endpoint, real: real, addresses: map[servicePort]netip.AddrPort{},
+		endpoint: endpoint, overridden: overridden, addresses: map[servicePort]netip.AddrPort{},
 		ports:    map[types.NamespacedName][]int32{},
 		services: map[types.NamespacedName]*corev1.Service{},
 		made:     map[types.NamespacedName]map[kube.Ref]bool{},
@@ -137,7 +137,7 @@ func (b *backends) note(c *kube.Change, dirty *incr.Set[types.NamespacedName]) {
 		var service []types.NamespacedName
 		if slice, ok := c.Object.(*discoveryv1.EndpointSlice); ok {
 			name := types.NamespacedName{Namespace: c.Name.Namespace, Name: slice.Labels[discoveryv1.LabelServiceName]}
-			if b.real[name] {
+			if b.overridden[name] {
 				c.Object = nil
 			} else {
 				service = []types.NamespacedName{name}

@@ -12,6 +12,7 @@ import (
 	"headgate.dev/proxy/model"
 	"headgate.dev/proxy/resolve"
 	"headgate.dev/proxy/traffic"
+	"headgate.dev/schema"
 )
 
 // Explanation is what one listener does with a request.
@@ -198,7 +199,7 @@ func Nearest(name string, names []string, limit int) []string {
 	name = strings.ToLower(name)
 	list := make([]candidate, len(names))
 	for i, n := range names {
-		list[i] = candidate{n, distance(name, n)}
+		list[i] = candidate{n, schema.EditDistance(name, n)}
 	}
 	slices.SortStableFunc(list, func(a, b candidate) int { return cmp.Compare(a.distance, b.distance) })
 	var out []string
@@ -206,24 +207,4 @@ func Nearest(name string, names []string, limit int) []string {
 		out = append(out, c.name)
 	}
 	return out
-}
-
-// distance counts how many characters have to be added, removed or replaced.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		before := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := before
-			if a[i] != b[j] {
-				cost = 1 + min(before, row[j], row[j+1])
-			}
-			before, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
 }

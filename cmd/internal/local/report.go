@@ -46,6 +46,20 @@ func (s *Stack) NewListeners() []Place {
 	return out
 }
 
+// UnusedEndpoints warns of every --endpoint that no route leads to: a name that is misspelt, most of the time.
+func (s *Stack) UnusedEndpoints() schema.Errors {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var errs schema.Errors
+	for _, e := range s.options.Endpoints {
+		ports := s.backends.ports[e.Service]
+		if len(ports) == 0 || e.Port != 0 && !slices.Contains(ports, e.Port) {
+			errs = append(errs, &schema.Error{Message: fmt.Sprintf("--endpoint %s: no route leads there", e)})
+		}
+	}
+	return errs
+}
+
 // Change is a Row that is not what it was. Before is nil for one that came, After for one that went.
 type Change struct {
 	Before, After *Row
@@ -190,7 +204,12 @@ func conditionErrors(at schema.Position, subject string, conditions []resolve.Co
 
 // nacked says what Envoy refused in terms of the objects it was made from.
 func (s *Stack) nacked(key envoy.Key, message string) schema.Error {
-	e := schema.Error{Message: fmt.Sprintf("Envoy refuses %s %s: %s", key.Type, key.Name, message)}
+	e := schema.Error{Message: fmt.Sprintf("Envoy refuses %s %s: %s", key.Type, key.Name, strings.TrimSpace(message))}
+	if key.Type == envoy.ListenerType {
+		namespace, rest, _ := strings.Cut(key.Name, "/")
+		name, _, _ := strings.Cut(rest, "/")
+		e.Position = s.originOf("Gateway", types.NamespacedName{Namespace: namespace, Name: name}, -1)
+	}
 	for _, ref := range s.engine.RoutesBehind(fleet, key) {
 		e.Position = s.originOf(ref.Kind.String(), ref.Name, -1)
 		break

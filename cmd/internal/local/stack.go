@@ -50,6 +50,15 @@ type Endpoint struct {
 	Address netip.AddrPort
 }
 
+// String gives the form in which it is written.
+func (e Endpoint) String() string {
+	service := e.Service.String()
+	if e.Port != 0 {
+		service += fmt.Sprintf(":%d", e.Port)
+	}
+	return service + "=" + e.Address.String()
+}
+
 // Stack is the cluster there is not. It implements agent.Target and agent.Liveness.
 type Stack struct {
 	options Options
@@ -76,16 +85,16 @@ func New(o Options) (*Stack, error) {
 	dir := ""
 	if !o.Detached {
 		var err error
-		if dir, err = os.MkdirTemp("", "headgate-"); err != nil {
-			return nil, fmt.Errorf("making a directory for the xDS socket: %w", err)
+		if dir, err = makeDir(os.TempDir()); err != nil {
+			return nil, err
 		}
 	}
 	s := &Stack{options: o, dir: dir, connected: make(chan struct{}, 1), echo: echo.New(), ports: newPortMap(o.Listen, o.Ports), world: newWorld(), retired: map[servicePort]time.Time{}}
-	real := map[types.NamespacedName]bool{}
+	overridden := map[types.NamespacedName]bool{}
 	for _, e := range o.Endpoints {
-		real[e.Service] = true
+		overridden[e.Service] = true
 	}
-	s.backends = newBackends(s.endpointOf, real)
+	s.backends = newBackends(s.endpointOf, overridden)
 	s.engine = engine.New(engine.Options{
 		Controller: Controller,
 		Fleet:      func(types.NamespacedName) string { return fleet },
@@ -107,7 +116,7 @@ func New(o Options) (*Stack, error) {
 
 // Run runs the xDS server and Envoy until ctx ends or Envoy cannot be run.
 func (s *Stack) Run(ctx context.Context) error {
-	socket := filepath.Join(s.dir, "xds.sock")
+	socket := filepath.Join(s.dir, socketName)
 	bootstrap, err := envoy.Bootstrap(envoy.BootstrapOptions{NodeID: "local", XDS: socket})
 	if err != nil {
 		return fmt.Errorf("writing Envoy's bootstrap: %w", err)
@@ -146,7 +155,7 @@ func (s *Stack) serveXDS(socket string) (<-chan error, error) {
 func (s *Stack) processOptions(bootstrap []byte) process.Options {
 	start := time.Now()
 	return process.Options{
-		Path: s.options.Envoy, Bootstrap: bootstrap, Log: s.options.Log,
+		Path: s.options.Envoy, Bootstrap: bootstrap, Dir: s.dir, Log: s.options.Log,
 		Serving: func(ctx context.Context) error {
 			select {
 			case <-s.connected:

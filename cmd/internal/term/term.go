@@ -50,7 +50,7 @@ func (s Style) paint(code, text string) string {
 }
 
 // Table lays rows out in columns of two spaces apart, each line after indent spaces. A row may be shorter than others;
-// nothing is written behind its last cell. Cells must be plain text.
+// nothing is written behind its last cell. Cells are text without colour; what a terminal would not show as it is, is replaced.
 func Table(indent int, rows [][]string) string {
 	var width []int
 	for _, row := range rows {
@@ -67,6 +67,7 @@ func Table(indent int, rows [][]string) string {
 	for _, row := range rows {
 		line := strings.Repeat(" ", indent)
 		for i, cell := range row {
+			cell = Safe(cell, len(cell)+1)
 			line += cell
 			if i < len(row)-1 {
 				line += strings.Repeat(" ", width[i]-utf8.RuneCountInString(cell)+2)

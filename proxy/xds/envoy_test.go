@@ -2,6 +2,7 @@ package xds_test
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -210,4 +211,27 @@ func TestEnvoy(t *testing.T) {
 	if t.Failed() {
 		t.Logf("Envoy's log:\n%s", r.log.String())
 	}
+}
+
+// TestEnvoyCannotListen: a first set whose only listener is refused is settled all the same, and mended by a listener that
+// can be bound.
+func TestEnvoyCannotListen(t *testing.T) {
+	r := newRig(t)
+	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", r.port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.publish(everythingOf(r, 3, backend(t, "blue"))...)
+	if st := r.wait(); st.Live() || len(st.Refused) != 1 || !strings.Contains(st.Refused[0].Message, "Address already in use") {
+		t.Errorf("got %+v", st)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r.port = freePort(t)
+	r.publish(listenerOn(r.port))
+	if st := r.wait(); !st.Live() {
+		t.Errorf("mended: %+v", st)
+	}
+	r.expect(hostName(2), http.StatusOK, "blue")
 }

@@ -134,6 +134,7 @@ func (s *session) wants(k envoy.Key) bool {
 func (s *session) change(keys []envoy.Key, now time.Time) {
 	var b burst
 	var unasked []*resource
+	s.hear(&b, keys)
 	for _, k := range keys {
 		r := s.state.get(k)
 		switch {
@@ -304,16 +305,43 @@ func (s *session) refuse(k envoy.Key, epoch uint64, message string) {
 	if child, ok := named(s.state.get(k)); ok {
 		children = append(children, child)
 	}
-	if k.Type == envoy.ListenerType && !s.subs[envoy.ScopeType].opened {
-		for _, n := range s.state.all() {
-			if n.Type == envoy.ScopeType || n.Type == envoy.RouteType {
-				children = append(children, n)
-			}
-		}
-	}
 	for _, n := range children {
 		if sub := &s.subs[n.Type]; !sub.opened || !s.wants(n) {
 			s.discharge(n)
 		}
+	}
+	if k.Type == envoy.ListenerType && s.deaf() {
+		// It asked for scopes while it read the listener and dropped the listener with all it had asked for.
+		for _, n := range s.state.all() {
+			if (n.Type == envoy.ScopeType || n.Type == envoy.RouteType) && !s.refuses(n) {
+				s.discharge(n)
+			}
+		}
+	}
+}
+
+func (s *session) refuses(k envoy.Key) bool {
+	return s.live.Refuses(s.proxy, func(r envoy.Key) bool { return r == k })
+}
+
+// deaf tells whether the proxy has no listener, as it was told of none or refused them all: nothing in it uses a scope.
+func (s *session) deaf() bool {
+	for name, h := range s.subs[envoy.ListenerType].held {
+		if h.version != "" && !s.refuses(envoy.Key{Type: envoy.ListenerType, Name: name}) {
+			return false
+		}
+	}
+	return true
+}
+
+// hear adds all scopes to a burst with the first listener of a proxy that asked for scopes before: Envoy keeps the
+// subscription when the last listener goes, and does not ask again for what it forgot.
+func (s *session) hear(b *burst, keys []envoy.Key) {
+	listener := func(k envoy.Key) bool { return k.Type == envoy.ListenerType && s.state.get(k) != nil }
+	if !s.subs[envoy.ScopeType].wildcard || !slices.ContainsFunc(keys, listener) || !s.deaf() {
+		return
+	}
+	for _, r := range s.state.types[envoy.ScopeType] {
+		b.write(r)
 	}
 }

@@ -152,7 +152,7 @@ func (s *step) table(id model.TableID) {
 		parts[i] = s.hosts[model.HostID{Table: id, Name: name}].part
 	}
 	t.keys = t.keys[:0]
-	for _, r := range envoy.Wildcards(id, parts, s.options.Envoy) {
+	for _, r := range envoy.Wildcards(&model.Table{ID: id}, parts, s.options.Envoy) {
 		t.keys = append(t.keys, r.Key)
 		s.put(s.options.Fleet(t.gateway), r)
 	}

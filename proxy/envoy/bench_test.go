@@ -56,7 +56,7 @@ func BenchmarkWildcardsOf100Hosts(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		envoy.Wildcards("infra/public/80", parts, envoy.Options{})
+		envoy.Wildcards(&model.Table{ID: "infra/public/80"}, parts, envoy.Options{})
 	}
 }
 

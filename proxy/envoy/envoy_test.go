@@ -127,8 +127,8 @@ func TestNamesFollowIdentity(t *testing.T) {
 	before.ID.Name, after.ID.Name = "*.a.example.com", "*.b.example.com"
 	p, q := envoy.Host(before, envoy.Options{}).Part, envoy.Host(after, envoy.Options{}).Part
 	table := before.ID.Table
-	one := envoy.Wildcards(table, []*envoy.Part{p, q}, envoy.Options{})
-	two := envoy.Wildcards(table, []*envoy.Part{q, p}, envoy.Options{})
+	one := envoy.Wildcards(&model.Table{ID: table}, []*envoy.Part{p, q}, envoy.Options{})
+	two := envoy.Wildcards(&model.Table{ID: table}, []*envoy.Part{q, p}, envoy.Options{})
 	if one[1].Version != two[1].Version {
 		t.Error("the order of the parts shows in the table")
 	}

@@ -89,7 +89,7 @@ func translate(t *testing.T, c config, o envoy.Options) (all []envoy.Resource, p
 		}
 	}
 	for _, table := range tables {
-		all = append(all, envoy.Wildcards(table, parts[table], o)...)
+		all = append(all, envoy.Wildcards(&model.Table{ID: table}, parts[table], o)...)
 	}
 	return all, problems
 }

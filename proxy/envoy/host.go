@@ -68,10 +68,10 @@ func Host(h *model.Host, o Options) HostResult {
 
 // Wildcards makes the scope of a table that answers for every host without a scope of its own: its wildcard hosts, and
 // 404 for what none of them matches. Every table has it, with no parts too. The order of parts does not matter.
-func Wildcards(table model.TableID, parts []*Part, _ Options) []Resource {
+func Wildcards(t *model.Table, parts []*Part, _ Options) []Resource {
 	sorted := slices.Clone(parts)
 	slices.SortFunc(sorted, func(a, b *Part) int { return strings.Compare(a.ID.Name, b.ID.Name) })
-	name := scopeName(table, anyHost)
+	name := scopeName(t.ID, anyHost)
 	size := len(name) + len(wildcardTail) + 256
 	for _, p := range sorted {
 		size += len(p.body) + 8

@@ -7,7 +7,6 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	"google.golang.org/protobuf/types/known/anypb"
-	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"headgate.dev/proxy/model"
 )
@@ -29,12 +28,7 @@ func Listener(l *model.Listener, o Options) (Resource, error) {
 		return Resource{}, fmt.Errorf("translating listener %s: protocol %q is not served", name, l.Protocol)
 	}
 	bind := o.bind(l.ID())
-	var reuse *wrapperspb.BoolValue // nil is Envoy's default, true
-	if o.Exclusive {
-		reuse = wrapperspb.Bool(false)
-	}
 	return encode(ListenerType, name, &listenerv3.Listener{
-		EnableReusePort:               reuse,
 		Name:                          name,
 		Address:                       socketAddress(bind, corev3.SocketAddress_TCP),
 		FilterChains:                  chains,

@@ -2,7 +2,6 @@ package envoy
 
 import (
 	"net/netip"
-	"strings"
 
 	"headgate.dev/proxy/model"
 )
@@ -14,9 +13,6 @@ type Options struct {
 	Bind func(model.ListenerID) netip.AddrPort
 	// PublicPort gives the port by which clients reach a port of a gateway, for redirects. Nil is the identity.
 	PublicPort func(gateway model.Name, port int32) int32
-	// Exclusive keeps others from the address of a listener. Envoy otherwise lets any process of the same user bind it too,
-	// and the kernel then spreads connections over both (SO_REUSEPORT).
-	Exclusive bool
 }
 
 func (o Options) bind(id model.ListenerID) netip.AddrPort {
@@ -26,14 +22,12 @@ func (o Options) bind(id model.ListenerID) netip.AddrPort {
 	return o.Bind(id)
 }
 
-// publicPort gives the port that clients of a table's gateway use for port.
-func (o Options) publicPort(table model.TableID, port int32) int32 {
+// publicPort gives the port that clients of a gateway use for port.
+func (o Options) publicPort(gateway model.Name, port int32) int32 {
 	if o.PublicPort == nil {
 		return port
 	}
-	namespace, rest, _ := strings.Cut(string(table), "/")
-	name, _, _ := strings.Cut(rest, "/")
-	return o.PublicPort(model.Name{Namespace: namespace, Name: name}, port)
+	return o.PublicPort(gateway, port)
 }
 
 // Problem is a route that Envoy would reject. Its requests are answered 500 where its match is sound; a route whose

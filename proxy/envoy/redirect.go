@@ -46,7 +46,9 @@ func (t *translator) redirect(r *model.Route) (action *routev3.RedirectAction, b
 func (t *translator) redirectPort(to *model.Redirect) int32 {
 	scheme := to.Scheme
 	if scheme == "" {
-		scheme = "http"
+		if scheme = "http"; t.host.Protocol == model.HTTPS {
+			scheme = "https"
+		}
 	}
 	port := to.Port
 	if port == 0 {
@@ -63,10 +65,10 @@ func (t *translator) redirectPort(to *model.Redirect) int32 {
 func (t *translator) impliedPort(to *model.Redirect) int32 {
 	port, ok := wellKnownPorts[to.Scheme]
 	if !ok {
-		return t.options.publicPort(t.host.ID.Table, t.host.Port)
+		return t.options.publicPort(t.host.Gateway, t.host.Port)
 	}
 	if to.Host == "" || to.Host == t.host.ID.Name {
-		return t.options.publicPort(t.host.ID.Table, port)
+		return t.options.publicPort(t.host.Gateway, port)
 	}
 	return port
 }

@@ -2,10 +2,11 @@
 // applied: listeners, hosts, routes, backends. It has no Kubernetes and no Envoy type in it, so that the rules
 // (package resolve), the translation (package envoy) and the explanations (package traffic) share one vocabulary.
 //
-// A Listener is one socket of a gateway: every Gateway API listener of that port shares it. A Table is one space of
-// hostnames served on it; plain HTTP has one table per listener, HTTPS one per Gateway API listener. A Host is one
-// hostname of a table with its routes in the order in which they are tried. A Cluster is one port of one Service
-// with one protocol.
+// A Listener is one socket of a gateway: every Gateway API listener of that port shares it. A Chain is what a listener
+// that speaks TLS does with the connections for one server name. A Table is one space of hostnames served on a listener;
+// plain HTTP has one table per listener, HTTPS one per chain. A Host is one hostname of a table with its routes in the order in
+// which they are tried. A Cluster is one port of one Service with one protocol. A Secret is a certificate with its key, or
+// the certificates of those that are trusted. A Share is what one backend gets of the connections of a listener or chain.
 //
 // Values are immutable once made. Slices are in the order that matters, or sorted where none does.
 package model
@@ -37,17 +38,76 @@ const (
 	H2C   Protocol = "H2C" // HTTP/2 with prior knowledge, appProtocol kubernetes.io/h2c (GEP-1911)
 )
 
-// TableID names a table: "namespace/gateway/80" for the plain HTTP listener of a port. It is the first half of the
-// scope key of every host and never a position in a list.
+// TableID names a table: "namespace/gateway/80" for the plain HTTP listener of a port, and with "/HOSTNAME" behind it
+// ("*" where the listener names none) for one of the HTTPS listeners of a port. It is the first half of the scope key of every
+// host and never a position in a list.
 type TableID string
+
+// Table is one space of hostnames.
+type Table struct {
+	ID       TableID
+	Gateway  Name
+	Port     int32
+	Protocol Protocol // HTTP or HTTPS
+	// Misdirected are hostnames (exact, "*.example.com", or "*") that other tables of the same port serve. Requests for them
+	// are answered 421 on a connection of this table (RFC 9110, 15.5.20; GEP-3567), unless one of its own hosts is more
+	// specific. Sorted; empty for HTTP.
+	Misdirected []string
+}
 
 // Listener is one socket of a gateway.
 type Listener struct {
 	Gateway  Name
-	Port     int32 // as the Gateway says, 1 to 65535
-	Protocol Protocol
-	// Table is the table that requests of a plain HTTP listener are looked up in.
+	Port     int32    // as the Gateway says, 1 to 65535
+	Protocol Protocol // HTTP, TLS (HTTPS too, which shares the port), TCP or UDP
+	// Table is the table that requests of a plain HTTP listener are looked up in; empty for all others.
 	Table TableID
+	// Chains of a TLS listener, sorted by ServerName, each of which is there once. Connections for other names are closed.
+	Chains []Chain
+	// Forward is where the connections of a TCP listener and the sessions of a UDP listener go; nil closes and drops them.
+	Forward *L4Forward
+}
+
+// Chain is what a TLS listener does with the connections for one server name (SNI, RFC 6066).
+type Chain struct {
+	// ServerName is exact, "*.example.com" (one or more labels), or "*": any name and none.
+	ServerName string
+	// Terminate says how TLS ends here; nil passes the connection on as it is.
+	Terminate *Termination
+	// Table has the hosts of an HTTPS chain, which has a Terminate; empty for all others.
+	Table TableID
+	// Forward is where the connections of a chain without a Table go; nil closes them.
+	Forward *L4Forward
+}
+
+// Termination is how a listener speaks TLS with clients.
+type Termination struct {
+	// Certificates of which the proxy picks one by the client's abilities; at least one.
+	Certificates []SecretID
+	// Client says which certificates clients must show; nil asks for none.
+	Client *ClientValidation
+}
+
+// ClientValidation says which certificates of clients are good (GEP-91).
+type ClientValidation struct {
+	// CA is the secret with the certificates that are trusted.
+	CA SecretID
+	// Optional takes clients without a certificate, and those with one that is not good, too (AllowInsecureFallback).
+	Optional bool
+}
+
+// L4Forward spreads connections or UDP sessions over backends.
+type L4Forward struct {
+	Source Source
+	// Shares has at least one entry with a weight above zero.
+	Shares []Share
+}
+
+// Share is one share of connections.
+type Share struct {
+	// Cluster is the zero value for a share that has no valid backend: its connections are closed, its datagrams dropped.
+	Cluster ClusterID
+	Weight  uint32
 }
 
 // ListenerID names a listener.
@@ -77,8 +137,10 @@ func (h HostID) Wildcard() bool { return h.Name != "" && h.Name[0] == '*' }
 // from the wildcards of other listeners (GEP-3155, listener isolation).
 type Host struct {
 	ID HostID
-	// Port is the listener port, for redirects that name none.
-	Port int32
+	// Gateway, Port and Protocol (HTTP or HTTPS) are those of the table, for redirects that name neither scheme nor port.
+	Gateway  Name
+	Port     int32
+	Protocol Protocol
 	// Routes in the order they are tried; the first that matches answers.
 	Routes []Route
 }
@@ -123,6 +185,7 @@ type Match struct {
 	PathKind PathKind
 	Path     string // begins with "/"; no trailing "/" for PathPrefix except "/" itself
 	Method   string // empty: any
+	GRPC     bool   // only gRPC requests: content-type application/grpc, with or without a suffix
 	Headers  []ValueMatch
 	Query    []ValueMatch
 }
@@ -215,16 +278,42 @@ type ClusterID struct {
 	Service  Name
 	Port     int32
 	Protocol Protocol // HTTP or H2C, TCP, UDP
+	// Mix is true for the cluster that a UDP listener with several shares sends to: Service and Port are then its Gateway and
+	// port, and its endpoints are those of the shares, with weights.
+	Mix bool
 }
 
-// String gives "namespace/service/8080/HTTP".
+// String gives "namespace/service/8080/HTTP", with "/mix" behind it for a mix.
 func (c ClusterID) String() string {
+	if c.Mix {
+		return fmt.Sprintf("%s/%d/%s/mix", c.Service, c.Port, c.Protocol)
+	}
 	return fmt.Sprintf("%s/%d/%s", c.Service, c.Port, c.Protocol)
 }
 
 // Cluster is a backend that at least one route of a fleet names.
 type Cluster struct {
 	ID ClusterID
+	// TLS is how the proxy speaks TLS with the endpoints; nil: not at all.
+	TLS *BackendTLS
+}
+
+// BackendTLS is TLS with a backend (BackendTLSPolicy, GEP-1897).
+type BackendTLS struct {
+	// Hostname is the SNI, and the name that the backend's certificate must have where Names is empty.
+	Hostname string
+	// CA is the secret with the certificates that are trusted; empty for those of the system.
+	CA SecretID
+	// Names are the subject alternative names of which the backend's certificate must have one; sorted.
+	Names []SubjectName
+	// Client is the secret with the certificate that the proxy shows; empty: none.
+	Client SecretID
+}
+
+// SubjectName is a subject alternative name.
+type SubjectName struct {
+	URI  bool // a URI, else a DNS name, which may begin with a wildcard label
+	Name string
 }
 
 // Endpoints is where a cluster's requests go. None is a state of its own: 503.
@@ -238,4 +327,6 @@ type Endpoint struct {
 	Address netip.AddrPort
 	// Draining endpoints take no new connection unless nothing else is left (KEP-1669).
 	Draining bool
+	// Weight of an endpoint of a mix, above zero; 0 in all other clusters, where all are equal.
+	Weight uint32
 }

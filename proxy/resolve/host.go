@@ -20,7 +20,7 @@ func Host(g *GatewayResult, id model.HostID, contributions []Contribution) *mode
 	if socket == nil {
 		return nil
 	}
-	h := &model.Host{ID: id, Port: socket.Port}
+	h := &model.Host{ID: id, Gateway: socket.Gateway, Port: socket.Port, Protocol: socket.Protocol}
 	switch len(contributions) {
 	case 0:
 		if _, named := slices.BinarySearchFunc(g.Hosts, id, compareHosts); !named {

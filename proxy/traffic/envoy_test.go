@@ -66,7 +66,7 @@ func (tb table) resources(t *testing.T, port int32) []envoy.Resource {
 		}
 		out = append(out, r.Resources...)
 	}
-	return append(out, envoy.Wildcards(tableID(port), parts, o)...)
+	return append(out, envoy.Wildcards(&model.Table{ID: tableID(port)}, parts, o)...)
 }
 
 // startEnvoy runs an Envoy with resources until the test ends, and gives the address of each port.

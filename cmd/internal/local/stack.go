@@ -101,7 +101,6 @@ func New(o Options) (*Stack, error) {
 		Envoy: envoy.Options{
 			Bind:       func(id model.ListenerID) netip.AddrPort { return s.ports.bind(id) },
 			PublicPort: func(gateway model.Name, port int32) int32 { return s.ports.public(gateway, port) },
-			Exclusive:  true,
 		},
 	})
 	// The socket lies in a directory that only this user can enter, so whoever calls is our own Envoy.

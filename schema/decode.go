@@ -1,34 +1,26 @@
 package schema
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+
+	"headgate.dev/schema/source"
 )
 
 // IsSpec tells whether a document is for Decode: one of group headgate.dev that is no object of a cluster.
 func IsSpec(root *Node) bool {
-	group, _, _ := strings.Cut(textOf(root, "apiVersion"), "/")
+	group, _, _ := strings.Cut(root.TextOf("apiVersion"), "/")
 	if group != Group {
 		return false
 	}
-	switch textOf(root, "kind") {
+	switch root.TextOf("kind") {
 	case "Sync", "Preview", "ProxyConfig":
 		return false
 	}
 	return true
-}
-
-func textOf(n *Node, key string) string {
-	if n.Kind == MapNode {
-		for _, e := range n.Entries {
-			if e.Key == key && e.Value.Kind == StringNode {
-				return e.Value.Text
-			}
-		}
-	}
-	return ""
 }
 
 // Decode decodes a spec strictly: every field known, of the right type and with a value that can be used. It reports
@@ -36,26 +28,26 @@ func textOf(n *Node, key string) string {
 func Decode(root *Node) (Spec, Errors) {
 	d := &decoder{}
 	if root.Kind != MapNode {
-		d.errorf(root.Pos, "expected a map with apiVersion, kind, metadata and spec, found %s", root.describe())
+		d.errorf(root.Pos, "expected a map with apiVersion, kind, metadata and spec, found %s", root.Describe())
 		return nil, d.errs
 	}
-	if version := textOf(root, "apiVersion"); version != APIVersion {
+	if version := root.TextOf("apiVersion"); version != APIVersion {
 		d.errorAt(root, "apiVersion", "expected %s, found %q", APIVersion, version)
 		return nil, d.errs
 	}
 	var spec Spec
-	switch kind := textOf(root, "kind"); kind {
+	switch kind := root.TextOf("kind"); kind {
 	case KindServiceSpec:
-		s := &ServiceSpec{source: source{root}}
+		s := &ServiceSpec{origin: origin{root}}
 		structure(d, root, s, serviceSpecFields)
 		d.checkService(root, &s.Spec)
 		spec = s
 	case KindGatewaySpec:
-		s := &GatewaySpec{source: source{root}}
+		s := &GatewaySpec{origin: origin{root}}
 		structure(d, root, s, gatewaySpecFields)
 		spec = s
 	default:
-		d.errorAt(root, "kind", "%q is no kind of %s%s", kind, APIVersion, didYouMean(kind, []string{KindServiceSpec, KindGatewaySpec}))
+		d.errorAt(root, "kind", "%q is no kind of %s%s", kind, APIVersion, source.DidYouMean(kind, []string{KindServiceSpec, KindGatewaySpec}))
 		return nil, d.errs
 	}
 	if len(d.errs) > 0 {
@@ -75,11 +67,7 @@ func (d *decoder) pop()              { d.path = d.path[:len(d.path)-1] }
 
 // errorf reports something wrong with the value at the current path.
 func (d *decoder) errorf(at Position, format string, args ...any) {
-	var b strings.Builder
-	for _, token := range d.path {
-		appendField(&b, token)
-	}
-	d.errs.add(&Error{Position: at, Field: b.String(), Message: fmt.Sprintf(format, args...)})
+	d.errs.Add(&Error{Position: at, Field: source.Field(d.path), Message: fmt.Sprintf(format, args...)})
 }
 
 // errorAt reports something wrong with a field of the map n, or with its absence.
@@ -91,7 +79,7 @@ func (d *decoder) errorAt(n *Node, field, format string, args ...any) {
 
 // expected reports a wrong type.
 func (d *decoder) expected(n *Node, what string) {
-	d.errorf(n.Pos, "expected %s, found %s%s", what, n.describe(), trapIn(n))
+	d.errorf(n.Pos, "expected %s, found %s%s", what, n.Describe(), trapIn(n))
 }
 
 // trapIn explains values that YAML reads as something else than what was meant.
@@ -123,7 +111,7 @@ func structure[T any](d *decoder, n *Node, into *T, fields []field[T]) {
 		f := lookup(fields, e.Key)
 		if f == nil {
 			d.push(e.Key)
-			d.errorf(e.Pos, "unknown field%s", didYouMean(e.Key, names(fields)))
+			d.errorf(e.Pos, "unknown field%s", source.DidYouMean(e.Key, names(fields)))
 			d.pop()
 			continue
 		}
@@ -132,7 +120,7 @@ func structure[T any](d *decoder, n *Node, into *T, fields []field[T]) {
 		d.pop()
 	}
 	for i := range fields {
-		if fields[i].required && n.entry(fields[i].name) == nil {
+		if fields[i].required && n.Lookup(fields[i].name) == nil {
 			d.push(fields[i].name)
 			d.errorf(n.Pos, "required field is missing")
 			d.pop()
@@ -165,15 +153,6 @@ func listNames[T any](fields []field[T]) string {
 	return strings.Join(all[:len(all)-1], ", ") + " and " + all[len(all)-1]
 }
 
-func (n *Node) entry(key string) *Node {
-	for i := range n.Entries {
-		if n.Entries[i].Key == key {
-			return n.Entries[i].Value
-		}
-	}
-	return nil
-}
-
 // list decodes every item of a list of 1 to most items (0: no limit).
 func list[T any](d *decoder, n *Node, most int, item func(d *decoder, n *Node) T) []T {
 	if n.Kind != ListNode {
@@ -181,7 +160,7 @@ func list[T any](d *decoder, n *Node, most int, item func(d *decoder, n *Node) T
 		if n.Kind == StringNode {
 			hint = "; write [" + n.Text + "]"
 		}
-		d.errorf(n.Pos, "expected a list, found %s%s", n.describe(), hint)
+		d.errorf(n.Pos, "expected a list, found %s%s", n.Describe(), hint)
 		return nil
 	}
 	if len(n.Items) == 0 {
@@ -242,7 +221,7 @@ func (d *decoder) eachEntry(n *Node, what string, f func(e *Entry)) {
 	for i := range n.Entries {
 		entries[i] = &n.Entries[i]
 	}
-	slices.SortFunc(entries, func(a, b *Entry) int { return cmpText(a.Key, b.Key) })
+	slices.SortFunc(entries, func(a, b *Entry) int { return cmp.Compare(a.Key, b.Key) })
 	for _, e := range entries {
 		d.push(e.Key)
 		f(e)

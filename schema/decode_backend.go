@@ -3,6 +3,8 @@ package schema
 import (
 	"strconv"
 	"strings"
+
+	"headgate.dev/schema/source"
 )
 
 // decodeBackends takes the three forms of to: one text, a map of texts to weights, a list of texts and long forms.
@@ -14,7 +16,7 @@ func decodeBackends(d *decoder, n *Node) []Backend {
 		out := list(d, n, 16, decodeBackend)
 		d.checkWeights(n, out)
 		return out
-	case n.Kind == MapNode && n.entry("service") != nil && n.entry("service").Kind == StringNode:
+	case n.Kind == MapNode && n.Lookup("service") != nil && n.Lookup("service").Kind == StringNode:
 		return []Backend{decodeBackend(d, n)}
 	case n.Kind == MapNode:
 		return d.weightedBackends(n)
@@ -90,7 +92,7 @@ func (d *decoder) shortBackend(at Position, text string) Backend {
 }
 
 func (d *decoder) badBackend(at Position, text, problem string) {
-	d.errorf(at, "%q is not a backend: %s; write \"service\", \"service:port\" or \"namespace/service:port\"", shorten(text), problem)
+	d.errorf(at, "%q is not a backend: %s; write \"service\", \"service:port\" or \"namespace/service:port\"", source.Shorten(text), problem)
 }
 
 var backendFields = []field[Backend]{

@@ -2,6 +2,8 @@ package schema
 
 import (
 	"strings"
+
+	"headgate.dev/schema/source"
 )
 
 var retryFields = []field[Retry]{
@@ -47,7 +49,7 @@ func decodeRedirect(d *decoder, n *Node) *Redirect {
 	d.notBoth(n)
 	changes := 0
 	for _, name := range []string{"scheme", "host", "port", "path", "prefix"} {
-		if n.entry(name) != nil {
+		if n.Lookup(name) != nil {
 			changes++
 		}
 	}
@@ -71,7 +73,7 @@ func decodeRewrite(d *decoder, n *Node) *Rewrite {
 }
 
 func (d *decoder) notBoth(n *Node) {
-	if n.Kind == MapNode && n.entry("path") != nil && n.entry("prefix") != nil {
+	if n.Kind == MapNode && n.Lookup("path") != nil && n.Lookup("prefix") != nil {
 		d.errorAt(n, "prefix", "not possible together with path: one replaces the matched prefix, the other the whole path")
 	}
 }
@@ -85,14 +87,14 @@ func (d *decoder) newPath(n *Node) *NewPath {
 	switch {
 	case text == "" || strings.HasPrefix(text, "/"):
 	case strings.HasPrefix(text, "="), strings.HasPrefix(text, "~"):
-		d.errorf(n.Pos, "%q is not a path: a new path is plain text that begins with \"/\"", shorten(text))
+		d.errorf(n.Pos, "%q is not a path: a new path is plain text that begins with \"/\"", source.Shorten(text))
 		return nil
 	default:
-		d.errorf(n.Pos, "%q is not a path: it does not begin with \"/\"", shorten(text))
+		d.errorf(n.Pos, "%q is not a path: it does not begin with \"/\"", source.Shorten(text))
 		return nil
 	}
 	if i := strings.IndexAny(text, "?# \r\n\t"); i >= 0 {
-		d.errorf(n.Pos, "%q is not a path: %q is not possible in it", shorten(text), text[i:i+1])
+		d.errorf(n.Pos, "%q is not a path: %q is not possible in it", source.Shorten(text), text[i:i+1])
 		return nil
 	}
 	path := NewPath(text)

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"headgate.dev/schema/source"
 )
 
 // DefaultForAnnotation stands on a Gateway that is the default of some namespaces; DefaultFor.String gives its value.
@@ -18,7 +20,7 @@ var gatewayFields = []field[Gateway]{
 	{name: "class", decode: func(d *decoder, n *Node, g *Gateway) {
 		text, ok := d.text(n, "the name of a GatewayClass")
 		if problem := subdomainProblem(text); ok && problem != "" {
-			d.errorf(n.Pos, "%q is not the name of a GatewayClass: %s", shorten(text), problem)
+			d.errorf(n.Pos, "%q is not the name of a GatewayClass: %s", source.Shorten(text), problem)
 		}
 		g.Class = ClassName(text)
 	}},
@@ -91,7 +93,7 @@ func decodeNamespaces(d *decoder, n *Node) *Namespaces {
 			chosen := choice(d, n, "a choice of namespaces", "same", "all")
 			out.Same, out.All = chosen == "same", chosen == "all"
 		default:
-			d.errorf(n.Pos, "expected same, all, a list of namespaces or {labels: {...}}, found %s; write [%s] for one namespace", n.describe(), shorten(n.Text))
+			d.errorf(n.Pos, "expected same, all, a list of namespaces or {labels: {...}}, found %s; write [%s] for one namespace", n.Describe(), source.Shorten(n.Text))
 		}
 	case ListNode:
 		out.Names = namespaceList(d, n)
@@ -182,10 +184,10 @@ func decodeAddress(d *decoder, n *Node) Address {
 	}
 	switch {
 	case a.Type == "IPAddress" && err != nil:
-		d.errorf(n.Pos, "%q is not an IP address", shorten(a.Value))
+		d.errorf(n.Pos, "%q is not an IP address", source.Shorten(a.Value))
 	case a.Type == "Hostname":
 		if problem := hostProblem(a.Value, true); problem != "" {
-			d.errorf(n.Pos, "%q is neither an IP address nor a hostname: %s", shorten(a.Value), problem)
+			d.errorf(n.Pos, "%q is neither an IP address nor a hostname: %s", source.Shorten(a.Value), problem)
 		}
 	}
 	return a
@@ -223,7 +225,7 @@ func decodeParameters(d *decoder, n *Node) *ParametersRef {
 	}
 	r.Name, _ = d.textUpTo(n, "the name of a ProxyConfig", 253)
 	if n.Kind == StringNode && subdomainProblem(r.Name) != "" {
-		d.errorf(n.Pos, "%q is not a name: %s", shorten(r.Name), subdomainProblem(r.Name))
+		d.errorf(n.Pos, "%q is not a name: %s", source.Shorten(r.Name), subdomainProblem(r.Name))
 	}
 	return r
 }

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"regexp/syntax"
 	"strings"
+
+	"headgate.dev/schema/source"
 )
 
 // maxProgram bounds the compiled size of a regular expression, in instructions: beyond it a match costs too much for
@@ -106,7 +108,7 @@ func (d *decoder) checkValue(n *Node, m ValueMatch, longest int) {
 	}
 	if m.Kind == Regex {
 		if problem := regexProblem(m.Value); problem != "" {
-			d.errorf(n.Pos, "%q is not a value: %s", shorten(n.Text), problem)
+			d.errorf(n.Pos, "%q is not a value: %s", source.Shorten(n.Text), problem)
 		}
 		return
 	}
@@ -123,7 +125,7 @@ func decodeOrigin(d *decoder, n *Node) Origin {
 		return ""
 	}
 	if text != "*" && !originPattern.MatchString(text) {
-		d.errorf(n.Pos, "%q is not an origin; write \"https://example.com\", \"https://*.example.com\" or \"*\"", shorten(text))
+		d.errorf(n.Pos, "%q is not an origin; write \"https://example.com\", \"https://*.example.com\" or \"*\"", source.Shorten(text))
 		return ""
 	}
 	return Origin(text)

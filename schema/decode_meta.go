@@ -1,6 +1,10 @@
 package schema
 
-import "strings"
+import (
+	"strings"
+
+	"headgate.dev/schema/source"
+)
 
 // header is the part every spec has; the kind was looked at before.
 func headerFields[T any](meta func(*T) *Metadata) []field[T] {
@@ -27,7 +31,7 @@ func checkLabel(d *decoder, e *Entry) {
 	checkAnnotation(d, e)
 	if value := e.Value.Text; value != "" {
 		if problem := qualifiedPartProblem(value); problem != "" {
-			d.errorf(e.Value.Pos, "%q is not a label value: %s", shorten(value), problem)
+			d.errorf(e.Value.Pos, "%q is not a label value: %s", source.Shorten(value), problem)
 		}
 	}
 }
@@ -42,7 +46,7 @@ func checkAnnotation(d *decoder, e *Entry) {
 		problem = subdomainProblem(prefix)
 	}
 	if problem != "" {
-		d.errorf(e.Pos, "%q is not a key of labels and annotations: %s", shorten(e.Key), problem)
+		d.errorf(e.Pos, "%q is not a key of labels and annotations: %s", source.Shorten(e.Key), problem)
 	}
 }
 
@@ -97,7 +101,7 @@ var patchOperationFields = []field[PatchOperation]{
 func (d *decoder) pointer(n *Node) string {
 	text, ok := d.text(n, "a JSON pointer")
 	if ok && !strings.HasPrefix(text, "/") {
-		d.errorf(n.Pos, "%q is not a JSON pointer; it begins with \"/\"", shorten(text))
+		d.errorf(n.Pos, "%q is not a JSON pointer; it begins with \"/\"", source.Shorten(text))
 		return ""
 	}
 	return text
@@ -117,11 +121,11 @@ func patchOperation(d *decoder, n *Node) PatchOperation {
 	}
 	switch o.Op {
 	case PatchAdd, PatchReplace, PatchTest:
-		if n.entry("value") == nil {
+		if n.Lookup("value") == nil {
 			d.errorAt(n, "value", "%s needs a value", o.Op)
 		}
 	case PatchMove, PatchCopy:
-		if n.entry("from") == nil {
+		if n.Lookup("from") == nil {
 			d.errorAt(n, "from", "%s needs a pointer to take the value from", o.Op)
 		}
 	}

@@ -3,6 +3,8 @@ package schema
 import (
 	"strconv"
 	"strings"
+
+	"headgate.dev/schema/source"
 )
 
 var routeFields = []field[Route]{
@@ -49,7 +51,7 @@ func decodeRoute(d *decoder, n *Node) Route {
 func (d *decoder) checkRoute(n *Node, r *Route) {
 	if r.Redirect != nil {
 		for _, other := range []string{"to", "rewrite", "retry", "timeout", "backendTimeout", "mirror"} {
-			if n.entry(other) != nil {
+			if n.Lookup(other) != nil {
 				d.errorAt(n, other, "not possible together with redirect: a redirect is answered without a backend")
 			}
 		}
@@ -79,7 +81,7 @@ func (d *decoder) checkPrefix(n *Node, pointer string, prefix *NewPath, paths []
 	for _, p := range paths {
 		if p.Kind != Prefix && p.Value != "" {
 			length := len(d.path)
-			for token := range pointerTokens(pointer) {
+			for token := range source.Tokens(pointer) {
 				d.push(token)
 			}
 			d.errorf(n.At(pointer), "the path %q is no prefix, so there is none to replace; use path, or routes of their own", p)
@@ -153,7 +155,7 @@ func (d *decoder) checkPath(n *Node, p PathMatch) PathMatch {
 		problem = pathProblem(p.Value)
 	}
 	if problem != "" {
-		d.errorf(n.Pos, "%q is not a path: %s", shorten(n.Text), problem)
+		d.errorf(n.Pos, "%q is not a path: %s", source.Shorten(n.Text), problem)
 		return PathMatch{}
 	}
 	return p

@@ -3,6 +3,8 @@ package schema
 import (
 	"strconv"
 	"strings"
+
+	"headgate.dev/schema/source"
 )
 
 var serviceSpecFields = append(headerFields(func(s *ServiceSpec) *Metadata { return &s.Metadata }), field[ServiceSpec]{
@@ -42,7 +44,7 @@ func serviceHost(d *decoder, n *Node) Hostname {
 // serviceName decodes the name of a Service and explains the mistake of writing its port along.
 func (d *decoder) serviceName(n *Node) Label {
 	if n.Kind == StringNode && strings.ContainsAny(n.Text, ":/") {
-		d.errorf(n.Pos, "%q is not a Service name; the port belongs into port, the namespace into namespace or to", shorten(n.Text))
+		d.errorf(n.Pos, "%q is not a Service name; the port belongs into port, the namespace into namespace or to", source.Shorten(n.Text))
 		return ""
 	}
 	return d.label(n, "a Service name")
@@ -70,7 +72,7 @@ func decodeGatewayRef(d *decoder, n *Node) GatewayRef {
 	}
 	ref, problem := ParseGatewayRef(text)
 	if problem != "" {
-		d.errorf(n.Pos, "%q is not a gateway: %s; write \"name\", \"namespace/name\", \"namespace/name#listener\" or \"#443\"", shorten(text), problem)
+		d.errorf(n.Pos, "%q is not a gateway: %s; write \"name\", \"namespace/name\", \"namespace/name#listener\" or \"#443\"", source.Shorten(text), problem)
 		return GatewayRef{}
 	}
 	return ref
@@ -125,13 +127,13 @@ func (r *GatewayRef) readPart(text string) (problem string) {
 
 // checkService checks what needs several fields of the spec.
 func (d *decoder) checkService(root *Node, s *Service) {
-	spec := root.entry("spec")
+	spec := root.Lookup("spec")
 	if spec == nil || spec.Kind != MapNode {
 		return
 	}
 	d.push("spec")
 	defer d.pop()
-	if len(s.Routes) == 0 && spec.entry("routes") == nil && s.Port == 0 && spec.entry("port") == nil {
+	if len(s.Routes) == 0 && spec.Lookup("routes") == nil && s.Port == 0 && spec.Lookup("port") == nil {
 		d.errorf(spec.Pos, "needs port, the port of the Service, or routes")
 	}
 	d.checkParents(spec, s.Gateway)

@@ -1,8 +1,8 @@
-// Package schema holds what users write: the types of the headgate.dev files, the one YAML decoder of the program, and
-// the validation that turns a wrong line into an error with file, line, column, field and remedy.
+// Package schema holds what users write: the types of the headgate.dev files, and the strict decoding and validation that
+// turns a wrong line into an error with file, line, column, field and remedy. Package source below reads the YAML.
 //
-// A document is one YAML document of a file. A node is one value of a document with its position. A spec is a document
-// of apiVersion headgate.dev/v1alpha1 that headgate expands itself and no cluster ever sees (ServiceSpec, GatewaySpec).
+// A spec is a YAML document of apiVersion headgate.dev/v1alpha1 that headgate expands itself and no cluster ever sees
+// (ServiceSpec, GatewaySpec).
 // A short form is the scalar or map a user normally writes for a field, a long form the object that can say everything;
 // the types below hold the long form only, whatever was written.
 //

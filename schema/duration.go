@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"headgate.dev/schema/source"
 )
 
 // Duration is a Gateway API duration (GEP-2257). The zero value means "not given".
@@ -30,15 +32,15 @@ func ParseDuration(text string) (Duration, error) {
 	value, err := time.ParseDuration(text)
 	switch {
 	case err != nil && text != "" && onlyDigits(text):
-		return Duration{}, fmt.Errorf("%q is not a duration; write \"%ss\"", shorten(text), shorten(text))
+		return Duration{}, fmt.Errorf("%q is not a duration; write \"%ss\"", source.Shorten(text), source.Shorten(text))
 	case err != nil:
-		return Duration{}, fmt.Errorf("%q is not a duration; write it with h, m, s and ms, as \"1m30s\"", shorten(text))
+		return Duration{}, fmt.Errorf("%q is not a duration; write it with h, m, s and ms, as \"1m30s\"", source.Shorten(text))
 	case value < 0 || text[0] == '+' || text[0] == '-':
-		return Duration{}, fmt.Errorf("%q is not a duration: it has a sign", shorten(text))
+		return Duration{}, fmt.Errorf("%q is not a duration: it has a sign", source.Shorten(text))
 	case value%time.Millisecond != 0:
-		return Duration{}, fmt.Errorf("%q is not a duration of whole milliseconds", shorten(text))
+		return Duration{}, fmt.Errorf("%q is not a duration of whole milliseconds", source.Shorten(text))
 	case value > longestDuration:
-		return Duration{}, fmt.Errorf("%q is longer than 99999h", shorten(text))
+		return Duration{}, fmt.Errorf("%q is longer than 99999h", source.Shorten(text))
 	}
 	if !gatewayDuration.MatchString(text) {
 		text = formatDuration(value)
@@ -66,7 +68,7 @@ func formatDuration(value time.Duration) string {
 
 func (d *decoder) duration(n *Node) Duration {
 	if n.Kind == IntNode || n.Kind == FloatNode {
-		if n.Kind == IntNode && n.integer == 0 {
+		if n.Kind == IntNode && n.Int() == 0 {
 			d.errorf(n.Pos, "expected a duration, found the number 0; write \"0s\" for no bound")
 			return Duration{}
 		}

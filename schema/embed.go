@@ -4,6 +4,8 @@ import (
 	"embed"
 	"fmt"
 	"strings"
+
+	"headgate.dev/schema/source"
 )
 
 //go:embed *.schema.json
@@ -18,7 +20,7 @@ func JSONSchema(kind string) ([]byte, error) {
 		name = "headgate"
 	case KindServiceSpec, KindGatewaySpec:
 	default:
-		return nil, fmt.Errorf("there is no schema of kind %q%s", kind, didYouMean(kind, []string{KindServiceSpec, KindGatewaySpec}))
+		return nil, fmt.Errorf("there is no schema of kind %q%s", kind, source.DidYouMean(kind, []string{KindServiceSpec, KindGatewaySpec}))
 	}
 	return schemas.ReadFile(name + ".schema.json")
 }

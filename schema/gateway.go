@@ -4,7 +4,7 @@ package schema
 type GatewaySpec struct {
 	Metadata Metadata `json:"metadata"`
 	Spec     Gateway  `json:"spec"`
-	source
+	origin
 }
 
 // Gateway is the spec of a GatewaySpec.

@@ -1,25 +1,21 @@
 package schema
 
-import (
-	"fmt"
-	"strconv"
-	"strings"
-)
+import "fmt"
 
-// source is where a spec was decoded from.
-type source struct{ node *Node }
+// origin is where a spec was decoded from.
+type origin struct{ node *Node }
 
 // At implements Spec.
-func (s source) At(pointer string) Position {
-	if s.node == nil {
+func (o origin) At(pointer string) Position {
+	if o.node == nil {
 		return Position{}
 	}
-	return s.node.At(pointer)
+	return o.node.At(pointer)
 }
 
 // Errorf implements Spec.
-func (s source) Errorf(pointer, format string, args ...any) *Error {
-	return &Error{Position: s.At(pointer), Field: FieldPath(pointer), Message: fmt.Sprintf(format, args...)}
+func (o origin) Errorf(pointer, format string, args ...any) *Error {
+	return &Error{Position: o.At(pointer), Field: FieldPath(pointer), Message: fmt.Sprintf(format, args...)}
 }
 
 // Kind implements Spec.
@@ -33,114 +29,3 @@ func (s *ServiceSpec) Meta() *Metadata { return &s.Metadata }
 
 // Meta implements Spec.
 func (s *GatewaySpec) Meta() *Metadata { return &s.Metadata }
-
-// At gives the position of the value at an RFC 6901 pointer, or of its nearest ancestor that exists. Scalars and list
-// items are where they are written; a list or map that is the value of a key is where its key is.
-func (n *Node) At(pointer string) Position {
-	pos := n.Pos
-	for token := range pointerTokens(pointer) {
-		child, at, ok := n.child(token)
-		if !ok {
-			break
-		}
-		n, pos = child, at
-	}
-	return pos
-}
-
-// Get gives the node at an RFC 6901 pointer, nil where there is none.
-func (n *Node) Get(pointer string) *Node {
-	for token := range pointerTokens(pointer) {
-		child, _, ok := n.child(token)
-		if !ok {
-			return nil
-		}
-		n = child
-	}
-	return n
-}
-
-func (n *Node) child(token string) (*Node, Position, bool) {
-	switch n.Kind {
-	case MapNode:
-		for i := range n.Entries {
-			e := &n.Entries[i]
-			if e.Key != token {
-				continue
-			}
-			if e.Value.Kind >= ListNode || e.Value.Kind == NullNode {
-				return e.Value, e.Pos, true
-			}
-			return e.Value, e.Value.Pos, true
-		}
-	case ListNode:
-		i, err := strconv.Atoi(token)
-		if err == nil && i >= 0 && i < len(n.Items) {
-			return n.Items[i], n.Items[i].Pos, true
-		}
-	}
-	return nil, Position{}, false
-}
-
-// pointerTokens yields the unescaped reference tokens of an RFC 6901 pointer.
-func pointerTokens(pointer string) func(yield func(string) bool) {
-	return func(yield func(string) bool) {
-		for pointer != "" {
-			token, rest, more := strings.Cut(strings.TrimPrefix(pointer, "/"), "/")
-			if !yield(unescapePointer(token)) || !more {
-				return
-			}
-			pointer = "/" + rest
-		}
-	}
-}
-
-func unescapePointer(token string) string {
-	if !strings.Contains(token, "~") {
-		return token
-	}
-	return strings.ReplaceAll(strings.ReplaceAll(token, "~1", "/"), "~0", "~")
-}
-
-// EscapePointer makes a key a reference token of an RFC 6901 pointer.
-func EscapePointer(key string) string {
-	if !strings.ContainsAny(key, "~/") {
-		return key
-	}
-	return strings.ReplaceAll(strings.ReplaceAll(key, "~", "~0"), "/", "~1")
-}
-
-// FieldPath writes an RFC 6901 pointer as users write fields: "/spec/routes/1/to" is "spec.routes[1].to", a key that is
-// no plain name is quoted in brackets.
-func FieldPath(pointer string) string {
-	var b strings.Builder
-	for token := range pointerTokens(pointer) {
-		appendField(&b, token)
-	}
-	return b.String()
-}
-
-func appendField(b *strings.Builder, token string) {
-	if _, err := strconv.ParseUint(token, 10, 31); err == nil {
-		fmt.Fprintf(b, "[%s]", token)
-		return
-	}
-	if !plainField(token) {
-		fmt.Fprintf(b, "[%q]", token)
-		return
-	}
-	if b.Len() > 0 {
-		b.WriteByte('.')
-	}
-	b.WriteString(token)
-}
-
-func plainField(token string) bool {
-	for i := range len(token) {
-		c := token[i]
-		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' {
-			return false
-		}
-	}
-	return token != ""
-}

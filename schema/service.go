@@ -4,7 +4,7 @@ package schema
 type ServiceSpec struct {
 	Metadata Metadata `json:"metadata"`
 	Spec     Service  `json:"spec"`
-	source
+	origin
 }
 
 // Service is the spec of a ServiceSpec.

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"headgate.dev/schema/source"
 )
 
 // text decodes a text; what names it in errors ("a path").
@@ -14,7 +16,7 @@ func (d *decoder) text(n *Node, what string) (string, bool) {
 	case StringNode:
 		return n.Text, true
 	case BoolNode, IntNode, FloatNode:
-		d.errorf(n.Pos, "expected %s, found %s; write \"%s\" in quotes if it is meant as text", what, n.describe(), n.Text)
+		d.errorf(n.Pos, "expected %s, found %s; write \"%s\" in quotes if it is meant as text", what, n.Describe(), n.Text)
 	default:
 		d.expected(n, what)
 	}
@@ -40,14 +42,14 @@ func (d *decoder) integer(n *Node, what string, least, most int64) (int64, bool)
 			return 0, false
 		}
 		d.expected(n, what)
-	case n.Kind == FloatNode && n.number == float64(int64(n.number)) && n.number >= float64(least) && n.number <= float64(most):
-		return int64(n.number), true
+	case n.Kind == FloatNode && n.Float() == float64(int64(n.Float())) && n.Float() >= float64(least) && n.Float() <= float64(most):
+		return int64(n.Float()), true
 	case n.Kind != IntNode:
 		d.expected(n, what)
-	case n.integer < least || n.integer > most:
-		d.errorf(n.Pos, "expected %s from %d to %d, found %d", what, least, most, n.integer)
+	case n.Int() < least || n.Int() > most:
+		d.errorf(n.Pos, "expected %s from %d to %d, found %d", what, least, most, n.Int())
 	default:
-		return n.integer, true
+		return n.Int(), true
 	}
 	return 0, false
 }
@@ -58,16 +60,18 @@ func (d *decoder) boolean(n *Node) (value, ok bool) {
 		if n.Kind == StringNode && slices.Contains([]string{"yes", "on", "y", "no", "off", "n"}, strings.ToLower(n.Text)) {
 			hint = "; YAML 1.2 knows true and false only"
 		}
-		d.errorf(n.Pos, "expected true or false, found %s%s", n.describe(), hint)
+		d.errorf(n.Pos, "expected true or false, found %s%s", n.Describe(), hint)
 		return false, false
 	}
-	return n.integer != 0, true
+	return n.Bool(), true
 }
 
 func (d *decoder) port(n *Node) Port {
 	v, _ := d.integer(n, "a port", 1, 65535)
 	return Port(v)
 }
+
+func onlyDigits(text string) bool { return strings.Trim(text, "0123456789") == "" }
 
 // choice decodes a text out of a few.
 func choice[T ~string](d *decoder, n *Node, what string, known ...T) T {
@@ -82,7 +86,7 @@ func choice[T ~string](d *decoder, n *Node, what string, known ...T) T {
 	for i, k := range known {
 		all[i] = string(k)
 	}
-	d.errorf(n.Pos, "%q is not %s%s", shorten(text), what, didYouMean(text, all))
+	d.errorf(n.Pos, "%q is not %s%s", source.Shorten(text), what, source.DidYouMean(text, all))
 	return ""
 }
 
@@ -93,7 +97,7 @@ func (d *decoder) label(n *Node, what string) Label {
 		return ""
 	}
 	if problem := labelProblem(text); problem != "" {
-		d.errorf(n.Pos, "%q is not %s: %s", shorten(text), what, problem)
+		d.errorf(n.Pos, "%q is not %s: %s", source.Shorten(text), what, problem)
 		return ""
 	}
 	return Label(text)
@@ -124,7 +128,7 @@ func subdomainProblem(text string) string {
 	}
 	for label := range strings.SplitSeq(text, ".") {
 		if problem := labelProblem(label); problem != "" {
-			return "in the label \"" + shorten(label) + "\": " + problem
+			return "in the label \"" + source.Shorten(label) + "\": " + problem
 		}
 	}
 	return ""
@@ -137,7 +141,7 @@ func (d *decoder) host(n *Node, wildcard bool) Hostname {
 		return ""
 	}
 	if problem := hostProblem(text, wildcard); problem != "" {
-		d.errorf(n.Pos, "%q is not a hostname: %s", shorten(text), problem)
+		d.errorf(n.Pos, "%q is not a hostname: %s", source.Shorten(text), problem)
 		return ""
 	}
 	return Hostname(text)
@@ -206,7 +210,7 @@ func (d *decoder) checkToken(at Position, text, what string) bool {
 	}
 	for _, r := range text {
 		if !isTokenRune(r) {
-			d.errorf(at, "%q is not %s: %q is not possible in it", shorten(text), what, r)
+			d.errorf(at, "%q is not %s: %q is not possible in it", source.Shorten(text), what, r)
 			return false
 		}
 	}

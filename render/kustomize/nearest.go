@@ -6,12 +6,12 @@ import (
 	"reflect"
 	"slices"
 
-	"headgate.dev/schema"
+	"headgate.dev/schema/source"
 )
 
 // nearest gives `; did you mean "x"?` when a known name is near enough to be meant.
 func nearest(name string, known map[string]reflect.Value) string {
-	best := schema.Nearest(name, slices.Sorted(maps.Keys(known)))
+	best := source.Nearest(name, slices.Sorted(maps.Keys(known)))
 	if best == "" {
 		return ""
 	}

@@ -12,7 +12,7 @@ import (
 	"headgate.dev/proxy/model"
 	"headgate.dev/proxy/resolve"
 	"headgate.dev/proxy/traffic"
-	"headgate.dev/schema"
+	"headgate.dev/schema/source"
 )
 
 // Explanation is what one listener does with a request.
@@ -199,7 +199,7 @@ func Nearest(name string, names []string, limit int) []string {
 	name = strings.ToLower(name)
 	list := make([]candidate, len(names))
 	for i, n := range names {
-		list[i] = candidate{n, schema.EditDistance(name, n)}
+		list[i] = candidate{n, source.EditDistance(name, n)}
 	}
 	slices.SortStableFunc(list, func(a, b candidate) int { return cmp.Compare(a.distance, b.distance) })
 	var out []string

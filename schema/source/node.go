@@ -1,6 +1,7 @@
-package schema
+package source
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"strconv"
@@ -71,6 +72,15 @@ func (n *Node) Value() any {
 	}
 }
 
+// Int gives the value of an IntNode.
+func (n *Node) Int() int64 { return n.integer }
+
+// Float gives the value of a FloatNode.
+func (n *Node) Float() float64 { return n.number }
+
+// Bool gives the value of a BoolNode.
+func (n *Node) Bool() bool { return n.integer != 0 }
+
 // FromValue makes the node of a JSON value, for documents that went through a program since they were parsed. The
 // position of every value is asked for by its RFC 6901 pointer; that of an entry is its value's. Maps are in the order
 // of their keys. A value that is none of JSON's becomes null.
@@ -107,7 +117,7 @@ func fromValue(v any, pointer string, at func(string) Position) *Node {
 			child := fromValue(value, pointer+"/"+EscapePointer(key), at)
 			n.Entries = append(n.Entries, Entry{Key: key, Pos: child.Pos, Value: child})
 		}
-		slices.SortFunc(n.Entries, func(a, b Entry) int { return cmpText(a.Key, b.Key) })
+		slices.SortFunc(n.Entries, func(a, b Entry) int { return cmp.Compare(a.Key, b.Key) })
 	}
 	return n
 }

@@ -1,15 +1,12 @@
-package schema
+package source
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
-
-func cmpText(a, b string) int { return cmp.Compare(a, b) }
 
 // builder turns the parser's nodes into ours and reports what is wrong with them.
 type builder struct {
@@ -35,7 +32,7 @@ func (b *builder) at(y *yaml.Node) Position {
 
 func (b *builder) errorf(at Position, format string, args ...any) {
 	b.lost = true
-	b.errs.add(&Error{Position: at, Message: fmt.Sprintf(format, args...)})
+	b.errs.Add(&Error{Position: at, Message: fmt.Sprintf(format, args...)})
 }
 
 // node never gives nil; what is wrong becomes null.
@@ -170,7 +167,7 @@ func (b *builder) mapping(n *Node, y *yaml.Node, depth int) {
 		at := b.at(key)
 		if first, repeated := seen.add(n.Entries, text); repeated {
 			// Nothing is lost by it: the rest of the document can still be looked at.
-			b.errs.add(&Error{Position: at, Message: fmt.Sprintf("the key %q is already there on line %d", text, n.Entries[first].Pos.Line)})
+			b.errs.Add(&Error{Position: at, Message: fmt.Sprintf("the key %q is already there on line %d", text, n.Entries[first].Pos.Line)})
 			continue
 		}
 		n.Entries = append(n.Entries, Entry{Key: text, Pos: at, Value: child})
@@ -225,13 +222,13 @@ func (b *builder) merge(n, from *Node, seen keySet) {
 	case ListNode:
 		for _, item := range from.Items {
 			if item.Kind != MapNode {
-				b.errorf(item.Pos, "<< merges maps, and this is %s", item.describe())
+				b.errorf(item.Pos, "<< merges maps, and this is %s", item.Describe())
 				continue
 			}
 			b.merge(n, item, seen)
 		}
 	default:
-		b.errorf(from.Pos, "<< merges maps, and this is %s", from.describe())
+		b.errorf(from.Pos, "<< merges maps, and this is %s", from.Describe())
 	}
 }
 
@@ -251,35 +248,4 @@ func (s keySet) add(entries []Entry, key string) (int, bool) {
 	}
 	i, there := s[key]
 	return i, there
-}
-
-// describe names the node's type and, for scalars, its value.
-func (n *Node) describe() string {
-	switch n.Kind {
-	case NullNode:
-		return "nothing (null)"
-	case BoolNode:
-		return "the boolean " + n.Text
-	case IntNode, FloatNode:
-		return "the number " + n.Text
-	case StringNode:
-		return fmt.Sprintf("the text %q", shorten(n.Text))
-	case ListNode:
-		return "a list"
-	default:
-		return "a map"
-	}
-}
-
-// shorten keeps messages readable whatever was written.
-func shorten(text string) string {
-	const most = 80
-	if len(text) <= most {
-		return text
-	}
-	cut := most
-	for cut > 0 && text[cut]&0xc0 == 0x80 {
-		cut--
-	}
-	return text[:cut] + "…"
 }

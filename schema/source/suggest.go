@@ -1,9 +1,9 @@
-package schema
+package source
 
 import "strings"
 
-// didYouMean names the nearest of the known names, or all of them where none is near and they are few.
-func didYouMean(name string, known []string) string {
+// DidYouMean ends a message about an unknown name: it names the nearest of the known names, or all of them where none is near and they are few.
+func DidYouMean(name string, known []string) string {
 	switch best := Nearest(name, known); {
 	case best != "":
 		return "; did you mean \"" + best + "\"?"

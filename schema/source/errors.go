@@ -1,4 +1,4 @@
-package schema
+package source
 
 import (
 	"cmp"
@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 )
 
 // Position is a place in a file of the tree. File is slash-separated and relative to the root of the tree that was
@@ -34,27 +32,6 @@ func (p Position) String() string {
 		return fmt.Sprintf("%s:%d:%d", file, p.Line, p.Column)
 	}
 }
-
-// Printable makes text that may hold foreign input fit for a terminal: whatever would not be shown as it is (escape
-// sequences, control characters, marks that turn the direction of writing) is written as Go would quote it. Newlines stay.
-func Printable(text string) string {
-	foreign := func(r rune) bool { return r != '\n' && unprintable(r) }
-	if !strings.ContainsFunc(text, foreign) {
-		return text
-	}
-	var out []byte
-	for _, r := range text {
-		if !foreign(r) {
-			out = utf8.AppendRune(out, r)
-			continue
-		}
-		quoted := strconv.AppendQuoteRune(nil, r)
-		out = append(out, quoted[1:len(quoted)-1]...)
-	}
-	return string(out)
-}
-
-func unprintable(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }
 
 // Error is one thing that is wrong with the input, at one place. It is the only error type for wrong input, from the
 // decoder to the rendered objects, so that every command can print it the same way.
@@ -90,15 +67,15 @@ func (es Errors) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// maxErrors is how many errors one document can have before the rest is left out: more help nobody.
-const maxErrors = 100
+// MaxErrors is how many errors one document can have before the rest is left out: more help nobody.
+const MaxErrors = 100
 
-// add appends an error, as long as there are not too many already.
-func (es *Errors) add(e *Error) {
+// Add appends an error, as long as there are not too many already.
+func (es *Errors) Add(e *Error) {
 	switch {
-	case len(*es) < maxErrors:
+	case len(*es) < MaxErrors:
 		*es = append(*es, e)
-	case len(*es) == maxErrors:
+	case len(*es) == MaxErrors:
 		*es = append(*es, &Error{Position: e.Position, Message: "and more errors from here on; these are the first of the document"})
 	}
 }

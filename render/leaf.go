@@ -22,7 +22,10 @@ type leaf struct {
 	offers   []offer
 	// scopes are those of the kinds the leaf's CustomResourceDefinitions bring: true for cluster-scoped ones.
 	scopes map[groupKind]bool
-	out    *output
+	// renamed are the names that were changed when it was built, mentions those it may refer to others by; both are known
+	// only below a kustomization.
+	renamed, mentions []string
+	out               *output
 }
 
 // item is one object as it was written: a spec, or anything else. Exactly one of spec and content is set.
@@ -59,6 +62,10 @@ func (t *tree) fillWhole(n *node) error {
 	var nodes []*schema.Node
 	if err == nil {
 		nodes, err = build.Run()
+	}
+	if err == nil && n.env.listed {
+		n.leaf.renamed = build.Renamed()
+		n.renames = len(n.leaf.renamed) > 0
 	}
 	if n.errs = fault(err); err != nil {
 		if n.errs == nil {
@@ -132,6 +139,9 @@ func flatten(nodes []*schema.Node, root *schema.Node) []*schema.Node {
 // take transforms and decodes the documents of a leaf.
 func (n *node) take(nodes []*schema.Node) schema.Errors {
 	natives, foreign, errs := n.sort(nodes)
+	if n.env.listed {
+		n.leaf.mentions = mentions(nodes)
+	}
 	if n.whole {
 		return errs // made anew, together with what is beside it
 	}

@@ -57,6 +57,8 @@ func compareWithPlain(files map[string]string, dir string) string {
 	switch {
 	case plainErr != nil && err != nil:
 		return ""
+	case plainErr != nil && strings.Contains(plainErr.Error(), "already registered id"):
+		return "" // a name that two had only until the next kustomization changed it
 	case plainErr != nil:
 		return fmt.Sprintf("kustomize says %v, headgate nothing", plainErr)
 	case err != nil:

@@ -66,6 +66,8 @@ func (t *tree) fillWhole(n *node) error {
 	if err == nil && n.env.listed {
 		n.leaf.renamed = build.Renamed()
 		n.renames = len(n.leaf.renamed) > 0
+		// A reference leads to an object of the same namespace, which they all have only in the end.
+		n.whole = n.renames && n.env.chain.namespaced() && scattered(nodes)
 	}
 	if n.errs = fault(err); err != nil {
 		if n.errs == nil {
@@ -87,6 +89,19 @@ func (t *tree) fillWhole(n *node) error {
 				"namespace, labels and commonAnnotations alone would be applied object by object", len(flat))}}
 	}
 	return nil
+}
+
+// scattered tells documents that are written for more than one namespace.
+func scattered(nodes []*schema.Node) bool {
+	namespaces := map[string]struct{}{}
+	for _, root := range nodes {
+		namespace := ""
+		if n := root.Get("/metadata/namespace"); n != nil {
+			namespace = n.Text
+		}
+		namespaces[namespace] = struct{}{}
+	}
+	return len(namespaces) > 1
 }
 
 // listedErrors says what is wrong with the files that a refused kustomization lists as resources, as they are before

@@ -22,7 +22,10 @@ type leaf struct {
 	offers   []offer
 	// scopes are those of the kinds the leaf's CustomResourceDefinitions bring: true for cluster-scoped ones.
 	scopes map[groupKind]bool
-	out    *output
+	// renamed are the names that were changed when it was built, mentions those it may refer to others by; both are known
+	// only below a kustomization.
+	renamed, mentions []string
+	out               *output
 }
 
 // item is one object as it was written: a spec, or anything else. Exactly one of spec and content is set.
@@ -60,6 +63,12 @@ func (t *tree) fillWhole(n *node) error {
 	if err == nil {
 		nodes, err = build.Run()
 	}
+	if err == nil && n.env.listed {
+		n.leaf.renamed = build.Renamed()
+		n.renames = len(n.leaf.renamed) > 0
+		// A reference leads to an object of the same namespace, which they all have only in the end.
+		n.whole = n.renames && n.env.chain.namespaced() && scattered(nodes)
+	}
 	if n.errs = fault(err); err != nil {
 		if n.errs == nil {
 			return err
@@ -80,6 +89,19 @@ func (t *tree) fillWhole(n *node) error {
 				"namespace, labels and commonAnnotations alone would be applied object by object", len(flat))}}
 	}
 	return nil
+}
+
+// scattered tells documents that are written for more than one namespace.
+func scattered(nodes []*schema.Node) bool {
+	namespaces := map[string]struct{}{}
+	for _, root := range nodes {
+		namespace := ""
+		if n := root.Get("/metadata/namespace"); n != nil {
+			namespace = n.Text
+		}
+		namespaces[namespace] = struct{}{}
+	}
+	return len(namespaces) > 1
 }
 
 // listedErrors says what is wrong with the files that a refused kustomization lists as resources, as they are before
@@ -132,6 +154,9 @@ func flatten(nodes []*schema.Node, root *schema.Node) []*schema.Node {
 // take transforms and decodes the documents of a leaf.
 func (n *node) take(nodes []*schema.Node) schema.Errors {
 	natives, foreign, errs := n.sort(nodes)
+	if n.env.listed {
+		n.leaf.mentions = mentions(nodes)
+	}
 	if n.whole {
 		return errs // made anew, together with what is beside it
 	}

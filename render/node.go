@@ -27,6 +27,8 @@ type node struct {
 	errs     schema.Errors
 	// whole says that something below cannot be transformed apart from what is beside it.
 	whole bool
+	// renames says that a leaf at or below it renamed something.
+	renames bool
 }
 
 // dependency is something that was read, or looked for and not found (the digest is empty then).
@@ -311,10 +313,10 @@ func (t *tree) fillKustomization(n, old *node) error {
 		}
 		if child != nil {
 			n.children = append(n.children, child)
-			n.whole = n.whole || child.whole
+			n.whole, n.renames = n.whole || child.whole, n.renames || child.renames
 		}
 	}
-	if n.whole && !n.env.listed {
+	if !n.env.listed && (n.whole || n.crosses()) {
 		n.children, n.errs = nil, nil
 		return t.fillWhole(n)
 	}

@@ -139,6 +139,9 @@ func (t *tree) decode(name string) ([]schema.Document, error) {
 		return nil, err
 	}
 	docs, errs := schema.Documents(name, data, schema.Limits{Bytes: MaxFile})
+	for i := range docs {
+		docs[i].Root = octals(docs[i].Root)
+	}
 	if len(errs) > 0 {
 		return docs, errs
 	}

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"sigs.k8s.io/kustomize/api/types"
@@ -32,7 +33,6 @@ func newStage() *stage {
 const (
 	dirPattern  = "hgk%06d"
 	filePattern = "hgf%06d"
-	refsName    = "hgrefs"
 )
 
 // write writes a file into a directory on stage and gives its name.
@@ -82,20 +82,18 @@ func (b *Build) emit(s *stage) string {
 	for _, dir := range slices.Sorted(maps.Keys(b.units)) {
 		k := b.units[dir].staged(s, dirs)
 		if dir == b.root {
-			finish(s, dirs[dir], k)
+			finish(k)
 		}
 		s.writeKustomization(dirs[dir], k)
 	}
 	return dirs[b.root]
 }
 
-// finish adds what the root of a build needs beside what its author wrote: origins, and the references of our kinds.
-func finish(s *stage, dir string, k *types.Kustomization) {
+// finish adds what the root of a build needs beside what its author wrote: origins.
+func finish(k *types.Kustomization) {
 	if !slices.Contains(k.BuildMetadata, types.OriginAnnotations) {
 		k.BuildMetadata = append(slices.Clone(k.BuildMetadata), types.OriginAnnotations)
 	}
-	k.Configurations = []string{refsName}
-	s.put(dir, refsName, nameReferences)
 }
 
 // staged gives the kustomization of a unit with every path replaced by one on stage.
@@ -115,11 +113,11 @@ func (u *unit) staged(s *stage, dirs map[string]string) *types.Kustomization {
 	}
 	k.ConfigMapGenerator = slices.Clone(k.ConfigMapGenerator)
 	for i := range k.ConfigMapGenerator {
-		e.sources(&k.ConfigMapGenerator[i].KvPairSources)
+		e.generator(&k.ConfigMapGenerator[i].GeneratorArgs, "/configMapGenerator/"+strconv.Itoa(i))
 	}
 	k.SecretGenerator = slices.Clone(k.SecretGenerator)
 	for i := range k.SecretGenerator {
-		e.sources(&k.SecretGenerator[i].KvPairSources)
+		e.generator(&k.SecretGenerator[i].GeneratorArgs, "/secretGenerator/"+strconv.Itoa(i))
 	}
 	return &k
 }
@@ -162,6 +160,24 @@ func (e emitter) patch(p patch) types.Patch {
 		out.Path, out.Patch = e.stage.writeDocs(e.dir, e.unit.file.Path, docs), ""
 	}
 	return out
+}
+
+// generatedAnnotation marks what a generator makes while it is on stage, with the generator: its directory and pointer.
+const generatedAnnotation = "headgate.dev/generated-by"
+
+// generator moves the files of a generator on stage and has it mark what it makes. One that changes what another made
+// leaves that one's mark.
+func (e emitter) generator(g *types.GeneratorArgs, pointer string) {
+	e.sources(&g.KvPairSources)
+	if g.Behavior != "" && g.Behavior != types.BehaviorCreate.String() {
+		return
+	}
+	options := types.GeneratorOptions{}
+	if g.Options != nil {
+		options = *g.Options
+	}
+	options.Annotations = merged(options.Annotations, map[string]string{generatedAnnotation: e.dir + pointer})
+	g.Options = &options
 }
 
 // sources moves the files of a generator on stage; the key that the name of a file gave by default is written out.

@@ -19,42 +19,50 @@ func (b *Build) Run() ([]*schema.Node, error) {
 	s := newStage()
 	dir := b.emit(s)
 	root := b.units[b.root].file
-	return s.run(dir, root, b.places())
+	nodes, names, err := s.run(dir, root, b.places())
+	if err == nil {
+		b.renamed = names.changed()
+	}
+	return nodes, err
 }
+
+// Renamed gives the names that were written in the files of the build and that Run changed, sorted. Objects outside the
+// build may mean them.
+func (b *Build) Renamed() []string { return b.renamed }
 
 // global guards what kustomize keeps for the whole process, its OpenAPI schema above all. Nothing we let through changes
 // that, so it is put back only after a build that ended in the middle.
 var global sync.Mutex
 
-func (s *stage) run(dir string, root *File, p *places) (nodes []*schema.Node, err error) {
+func (s *stage) run(dir string, root *File, p *places) (nodes []*schema.Node, names names, err error) {
 	if s.err != nil {
-		return nil, s.err
+		return nil, names, s.err
 	}
 	m, err := s.krusty(dir)
 	if err != nil {
-		return nil, schema.Errors{s.explain(err, root)}
+		return nil, names, schema.Errors{s.explain(err, root)}
 	}
 	objects := make([]made, 0, m.Size())
 	for _, r := range m.Resources() {
 		content, err := r.Map()
 		if err != nil {
-			return nil, schema.Errors{s.explain(err, root)}
+			return nil, names, schema.Errors{s.explain(err, root)}
 		}
-		staged := s.takeAnnotations(content, root)
-		objects = append(objects, made{content: content, at: p.object(s, staged, content)})
+		objects = append(objects, made{content: content, at: p.object(s, s.takeAnnotations(content, root), content)})
 	}
-	names, size := newNames(objects), 0
+	size := 0
+	names = newNames(objects)
 	for _, o := range objects {
 		names.follow(o)
 		node := o.at.node()
 		if size += nodeSize(node); size > maxBytes {
-			return nil, schema.Errors{{
+			return nil, names, schema.Errors{{
 				Position: schema.Position{File: root.Path}, Message: fmt.Sprintf("renders to more than %d MiB; split it", maxBytes>>20),
 			}}
 		}
 		nodes = append(nodes, node)
 	}
-	return nodes, nil
+	return nodes, names, nil
 }
 
 // krusty runs kustomize, once at a time in the whole process; a panic becomes an error.
@@ -83,12 +91,20 @@ var (
 	stagedPath = regexp.MustCompile(`(?:/|\.\./)?(?:hgk\d{6}/)?hg[fk]\d{6}`)
 )
 
-// takeAnnotations takes kustomize's own annotations off an object, unless the author asked for them, and gives the name
-// on stage of the file the object comes from.
-func (s *stage) takeAnnotations(content map[string]any, root *File) string {
+// source says what an object comes from.
+type source struct {
+	staged    string // the file on stage, or the directory of a kustomization; "" is the root
+	generator string // as generatedAnnotation has it; "" for what is not generated
+}
+
+// takeAnnotations takes kustomize's own annotations off an object, unless the author asked for them, and gives what they
+// say about its source.
+func (s *stage) takeAnnotations(content map[string]any, root *File) (from source) {
 	metadata, _ := content["metadata"].(map[string]any)
 	annotations, _ := metadata["annotations"].(map[string]any)
 	text, _ := annotations[originAnnotation].(string)
+	from.generator, _ = annotations[generatedAnnotation].(string)
+	delete(annotations, generatedAnnotation)
 	asked := map[string]bool{}
 	for _, option := range root.k.BuildMetadata {
 		asked[option] = true
@@ -106,10 +122,10 @@ func (s *stage) takeAnnotations(content map[string]any, root *File) string {
 	if annotations != nil && len(annotations) == 0 {
 		delete(metadata, "annotations")
 	}
-	if name := stagedFile.FindString(text); name != "" {
-		return name
+	if from.staged = stagedFile.FindString(text); from.staged == "" {
+		from.staged = stagedDir.FindString(text)
 	}
-	return stagedDir.FindString(text)
+	return from
 }
 
 // translate puts the names of the tree where those on stage stand.

@@ -154,10 +154,11 @@ func Apply(nodes []*schema.Node, transforms []*Transform) ([]*schema.Node, error
 			k.Resources = []string{path.Join("..", below)}
 		}
 		if i == len(transforms)-1 {
-			finish(s, dir, k)
+			finish(k)
 		}
 		s.writeKustomization(dir, k)
 		below = dir
 	}
-	return s.run(below, p.root, p)
+	made, _, err := s.run(below, p.root, p)
+	return made, err
 }

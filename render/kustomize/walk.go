@@ -15,6 +15,8 @@ type Build struct {
 	root  string           // directory
 	units map[string]*unit // by directory
 	files Files
+	// renamed is what Run found.
+	renamed []string
 }
 
 // unit is one kustomization of a build, with what its own fields name; what its kustomizations below name is theirs.

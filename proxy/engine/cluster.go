@@ -43,7 +43,7 @@ func (s *step) cluster(c fleetCluster) {
 		s.remove(c.fleet, envoy.EndpointsKey(c.cluster))
 		return
 	}
-	s.put(c.fleet, mustTranslate(envoy.Cluster(resolved)))
+	s.put(c.fleet, mustTranslate(envoy.Cluster(resolved, s.options.Envoy)))
 	s.put(c.fleet, mustTranslate(envoy.Endpoints(resolve.Endpoints(s.snapshot, c.cluster))))
 }
 

@@ -64,7 +64,7 @@ func BenchmarkCluster(b *testing.B) {
 	c := &model.Cluster{ID: oneRoute(1).Routes[0].Forward.Backends[0].Cluster}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := envoy.Cluster(c); err != nil {
+		if _, err := envoy.Cluster(c, envoy.Options{}); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -82,7 +82,7 @@ func BenchmarkAll5000(b *testing.B) {
 		for _, h := range hosts {
 			id := h.Routes[0].Forward.Backends[0].Cluster
 			envoy.Host(h, envoy.Options{})
-			if _, err := envoy.Cluster(&model.Cluster{ID: id}); err != nil {
+			if _, err := envoy.Cluster(&model.Cluster{ID: id}, envoy.Options{}); err != nil {
 				b.Fatal(err)
 			}
 			if _, err := envoy.Endpoints(&model.Endpoints{Cluster: id}); err != nil {

@@ -2,6 +2,7 @@ package envoy
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -37,60 +38,92 @@ var (
 
 	// clusterTails are clusters without their name, encoded: all clusters of one protocol are equal in it.
 	clusterTails = map[model.Protocol][]byte{
-		model.HTTP: clusterTail(&upstreamsv3.HttpProtocolOptions_ExplicitHttpConfig{
+		model.HTTP: clusterTail(withHTTP(&upstreamsv3.HttpProtocolOptions_ExplicitHttpConfig{
 			ProtocolConfig: &upstreamsv3.HttpProtocolOptions_ExplicitHttpConfig_HttpProtocolOptions{
 				HttpProtocolOptions: &corev3.Http1ProtocolOptions{},
 			},
-		}),
-		model.H2C: clusterTail(&upstreamsv3.HttpProtocolOptions_ExplicitHttpConfig{
+		}), clusterv3.Cluster_LEAST_REQUEST),
+		model.H2C: clusterTail(withHTTP(&upstreamsv3.HttpProtocolOptions_ExplicitHttpConfig{
 			ProtocolConfig: &upstreamsv3.HttpProtocolOptions_ExplicitHttpConfig_Http2ProtocolOptions{
 				Http2ProtocolOptions: &corev3.Http2ProtocolOptions{
 					InitialStreamWindowSize:     wrapperspb.UInt32(streamWindow),
 					InitialConnectionWindowSize: wrapperspb.UInt32(connectionWindow),
 				},
 			},
-		}),
+		}), clusterv3.Cluster_LEAST_REQUEST),
+		model.TCP: clusterTail(&clusterv3.Cluster{
+			UpstreamConnectionOptions: &clusterv3.UpstreamConnectionOptions{TcpKeepalive: keepalive},
+		}, clusterv3.Cluster_LEAST_REQUEST),
+		// Sessions are not counted, and the endpoints of a mix have weights: they take turns.
+		model.UDP: clusterTail(&clusterv3.Cluster{}, clusterv3.Cluster_ROUND_ROBIN),
 	}
 )
 
-// fieldClusterName is the number of the name in envoy.config.cluster.v3.Cluster.
-const fieldClusterName protowire.Number = 1
+// Field numbers of envoy.config.cluster.v3.Cluster.
+const (
+	fieldClusterName   protowire.Number = 1
+	fieldClusterSocket protowire.Number = 24
+)
 
 // Cluster translates a cluster: its endpoints come over EDS, by the same name. The error is a protocol that clusters do
-// not speak.
-func Cluster(c *model.Cluster) (Resource, error) {
+// not speak, or TLS that says too little.
+func Cluster(c *model.Cluster, o Options) (Resource, error) {
+	name := c.ID.String()
 	tail, ok := clusterTails[c.ID.Protocol]
 	if !ok {
-		return Resource{}, fmt.Errorf("translating cluster %s: protocol %q is not one of HTTP, H2C", c.ID, c.ID.Protocol)
+		return Resource{}, fmt.Errorf("translating cluster %s: protocol %q is not one of HTTP, H2C, TCP, UDP", name, c.ID.Protocol)
 	}
-	name := c.ID.String()
 	body := appendBytes(make([]byte, 0, len(name)+len(tail)+4), fieldClusterName, name)
-	return newResource(ClusterType, name, append(body, tail...)), nil
+	body = append(body, tail...)
+	if c.TLS == nil {
+		return newResource(ClusterType, name, body), nil
+	}
+	if c.ID.Protocol == model.UDP {
+		return Resource{}, fmt.Errorf("translating cluster %s: there is no TLS over UDP", name)
+	}
+	socket, err := upstreamTLS(c.TLS, c.ID.Protocol, o)
+	if err == nil {
+		body, err = appendMessage(body, fieldClusterSocket, socket)
+	}
+	if err != nil {
+		return Resource{}, fmt.Errorf("translating cluster %s: %w", name, err)
+	}
+	r := newResource(ClusterType, name, body)
+	for _, id := range [...]model.SecretID{c.TLS.CA, c.TLS.Client} {
+		if id != "" {
+			r.Secrets = append(r.Secrets, string(id))
+		}
+	}
+	slices.Sort(r.Secrets)
+	return r, nil
 }
 
-func clusterTail(protocol *upstreamsv3.HttpProtocolOptions_ExplicitHttpConfig) []byte {
-	m := &clusterv3.Cluster{
-		Name:                          "checked with a name",
-		ClusterDiscoveryType:          &clusterv3.Cluster_Type{Type: clusterv3.Cluster_EDS},
-		EdsClusterConfig:              &clusterv3.Cluster_EdsClusterConfig{EdsConfig: adsSource},
-		ConnectTimeout:                durationpb.New(connectTimeout),
-		PerConnectionBufferLimitBytes: connectionLimit,
-		LbPolicy:                      clusterv3.Cluster_LEAST_REQUEST,
-		CommonLbConfig: &clusterv3.Cluster_CommonLbConfig{
-			// Endpoints that drain are no sign of a failing service: never spread over them because they are many.
-			HealthyPanicThreshold: &typev3.Percent{Value: 0},
-			// A change of health waits a second by default for others to come with it.
-			UpdateMergeWindow: durationpb.New(0),
-		},
-		CircuitBreakers: &clusterv3.CircuitBreakers{Thresholds: []*clusterv3.CircuitBreakers_Thresholds{{
-			MaxRetries: wrapperspb.UInt32(maxRetries),
-		}}},
-		TypedExtensionProtocolOptions: map[string]*anypb.Any{
-			httpProtocolOptions: mustAny(&upstreamsv3.HttpProtocolOptions{
-				UpstreamProtocolOptions: &upstreamsv3.HttpProtocolOptions_ExplicitHttpConfig_{ExplicitHttpConfig: protocol},
-			}),
-		},
+// withHTTP makes a cluster that speaks HTTP in one version.
+func withHTTP(protocol *upstreamsv3.HttpProtocolOptions_ExplicitHttpConfig) *clusterv3.Cluster {
+	return &clusterv3.Cluster{TypedExtensionProtocolOptions: map[string]*anypb.Any{
+		httpProtocolOptions: mustAny(&upstreamsv3.HttpProtocolOptions{
+			UpstreamProtocolOptions: &upstreamsv3.HttpProtocolOptions_ExplicitHttpConfig_{ExplicitHttpConfig: protocol},
+		}),
+	}}
+}
+
+// clusterTail completes m with what all clusters have, and encodes it.
+func clusterTail(m *clusterv3.Cluster, policy clusterv3.Cluster_LbPolicy) []byte {
+	m.Name = "checked with a name"
+	m.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_EDS}
+	m.EdsClusterConfig = &clusterv3.Cluster_EdsClusterConfig{EdsConfig: adsSource}
+	m.ConnectTimeout = durationpb.New(connectTimeout)
+	m.PerConnectionBufferLimitBytes = connectionLimit
+	m.LbPolicy = policy
+	m.CommonLbConfig = &clusterv3.Cluster_CommonLbConfig{
+		// Endpoints that drain are no sign of a failing service: never spread over them because they are many.
+		HealthyPanicThreshold: &typev3.Percent{Value: 0},
+		// A change of health waits a second by default for others to come with it.
+		UpdateMergeWindow: durationpb.New(0),
 	}
+	m.CircuitBreakers = &clusterv3.CircuitBreakers{Thresholds: []*clusterv3.CircuitBreakers_Thresholds{{
+		MaxRetries: wrapperspb.UInt32(maxRetries),
+	}}}
 	named := mustEncode(m)
 	return named[len(appendBytes(nil, fieldClusterName, m.Name)):]
 }

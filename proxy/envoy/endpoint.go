@@ -1,6 +1,8 @@
 package envoy
 
 import (
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 
@@ -28,6 +30,9 @@ func Endpoints(e *model.Endpoints) (Resource, error) {
 		lb := &endpointv3.LbEndpoint{HostIdentifier: &endpointv3.LbEndpoint_Endpoint{
 			Endpoint: &endpointv3.Endpoint{Address: socketAddress(ep.Address, protocol)},
 		}}
+		if ep.Weight > 0 {
+			lb.LoadBalancingWeight = wrapperspb.UInt32(ep.Weight)
+		}
 		if ep.Draining && drain {
 			lb.HealthStatus = corev3.HealthStatus_DRAINING
 		}

@@ -95,13 +95,34 @@ func TestBootstrap(t *testing.T) {
 }
 
 func TestNotServed(t *testing.T) {
-	l := &model.Listener{Gateway: model.Name{Namespace: "a", Name: "b"}, Port: 53, Protocol: model.UDP}
-	if _, err := envoy.Listener(l, envoy.Options{}); err == nil || !strings.Contains(err.Error(), `a/b/53/udp: protocol "UDP"`) {
-		t.Errorf("listener: %v", err)
+	name := model.Name{Namespace: "a", Name: "b"}
+	for want, l := range map[string]*model.Listener{
+		`a/b/53: protocol "QUIC" is not served`:  {Gateway: name, Port: 53, Protocol: "QUIC"},
+		`server name x: table t on a connection`: {Gateway: name, Port: 443, Protocol: model.TLS, Chains: []model.Chain{{ServerName: "x", Table: "t"}}},
+		`server name x: TLS is to end here`:      {Gateway: name, Port: 443, Protocol: model.TLS, Chains: []model.Chain{{ServerName: "x", Terminate: &model.Termination{}}}},
+	} {
+		if _, err := envoy.Listener(l, envoy.Options{}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("listener: %v, want %s", err, want)
+		}
 	}
-	c := &model.Cluster{ID: model.ClusterID{Service: model.Name{Namespace: "a", Name: "b"}, Port: 1, Protocol: "X"}}
-	if _, err := envoy.Cluster(c); err == nil || !strings.Contains(err.Error(), `a/b/1/X: protocol "X"`) {
-		t.Errorf("cluster: %v", err)
+	cluster := func(p model.Protocol, tls *model.BackendTLS) *model.Cluster {
+		return &model.Cluster{ID: model.ClusterID{Service: name, Port: 1, Protocol: p}, TLS: tls}
+	}
+	for want, c := range map[string]*model.Cluster{
+		`a/b/1/X: protocol "X"`:          cluster("X", nil),
+		`a/b/1/UDP: there is no TLS`:     cluster(model.UDP, &model.BackendTLS{Hostname: "x"}),
+		`a/b/1/HTTP: TLS with a backend`: cluster(model.HTTP, &model.BackendTLS{}),
+	} {
+		if _, err := envoy.Cluster(c, envoy.Options{}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("cluster: %v, want %s", err, want)
+		}
+	}
+	key := []byte("-----BEGIN PRIVATE KEY-----")
+	for _, s := range []*model.Secret{{ID: "certificate/a/b", Key: key}, {ID: "certificate/a/b", Certificate: key, Key: key, CA: key}, {}} {
+		_, err := envoy.Secret(s)
+		if err == nil || !strings.Contains(err.Error(), "neither a certificate") || strings.Contains(err.Error(), "PRIVATE") {
+			t.Errorf("secret: %v", err)
+		}
 	}
 }
 

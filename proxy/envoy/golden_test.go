@@ -69,7 +69,7 @@ func translate(t *testing.T, c config, o envoy.Options) (all []envoy.Resource, p
 		add(envoy.Listener(l, o))
 	}
 	for _, cl := range c.Clusters {
-		add(envoy.Cluster(cl))
+		add(envoy.Cluster(cl, o))
 	}
 	for _, e := range c.Endpoints {
 		add(envoy.Endpoints(e))

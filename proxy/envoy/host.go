@@ -1,8 +1,8 @@
 package envoy
 
 import (
+	"maps"
 	"slices"
-	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -36,12 +36,19 @@ var (
 		RequestHeadersToRemove:   []string{scopeHeader},
 		IgnorePortInHostMatching: true,
 	})
-	notFoundRoute = mustEncode(&routev3.Route{
-		Name:   noRoute,
-		Match:  &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"}},
-		Action: directResponse(404),
-	})
+	notFoundRoute = lastRoute(noRoute, 404)
+	// misdirectedRoute sends a client that asks on one connection for the host of another table to a new connection.
+	misdirectedRoute = lastRoute("misdirected", 421)
 )
+
+// lastRoute answers every request with a status.
+func lastRoute(name string, status int) []byte {
+	return mustEncode(&routev3.Route{
+		Name:   name,
+		Match:  &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"}},
+		Action: directResponse(status),
+	})
+}
 
 // Host translates one hostname of a table. Problems never stop the rest of the host.
 func Host(h *model.Host, o Options) HostResult {
@@ -52,7 +59,7 @@ func Host(h *model.Host, o Options) HostResult {
 	t.routes = appendBytes(t.routes, fieldHostRoutes, notFoundRoute)
 	result := HostResult{Problems: t.problems}
 	if h.ID.Wildcard() {
-		body := virtualHost(h.ID.Name, wildcardDomains(h.ID.Name), t.routes)
+		body := virtualHost(h.ID.Name, hostDomains(h.ID.Name), t.routes)
 		result.Part = &Part{ID: h.ID, Version: version(body), body: body}
 		return result
 	}
@@ -66,30 +73,33 @@ func Host(h *model.Host, o Options) HostResult {
 	return result
 }
 
-// Wildcards makes the scope of a table that answers for every host without a scope of its own: its wildcard hosts, and
-// 404 for what none of them matches. Every table has it, with no parts too. The order of parts does not matter.
+// Wildcards makes the scope of a table that answers for every host without a scope of its own: its wildcard hosts, 421 for
+// the hosts of other tables of the port, and 404 for what none of them matches. Every table has it, with no parts too. The
+// order of parts does not matter. A name that is both a part and misdirected is the part's.
 func Wildcards(t *model.Table, parts []*Part, _ Options) []Resource {
-	sorted := slices.Clone(parts)
-	slices.SortFunc(sorted, func(a, b *Part) int { return strings.Compare(a.ID.Name, b.ID.Name) })
+	hosts := make(map[string][]byte, len(parts)+len(t.Misdirected)+1)
+	hosts[anyHost] = virtualHost(anyHost, []string{anyHost}, appendBytes(nil, fieldHostRoutes, notFoundRoute))
+	for _, name := range t.Misdirected {
+		hosts[name] = virtualHost(name, hostDomains(name), appendBytes(nil, fieldHostRoutes, misdirectedRoute))
+	}
+	for _, p := range parts {
+		hosts[p.ID.Name] = p.body
+	}
 	name := scopeName(t.ID, anyHost)
-	size := len(name) + len(wildcardTail) + 256
-	for _, p := range sorted {
-		size += len(p.body) + 8
+	size := len(name) + len(wildcardTail)
+	for _, h := range hosts {
+		size += len(h) + 8
 	}
 	body := appendBytes(make([]byte, 0, size), fieldTableName, name)
-	if len(sorted) == 0 || sorted[0].ID.Name != anyHost { // "*" sorts before every "*.NAME"
-		routes := appendBytes(nil, fieldHostRoutes, notFoundRoute)
-		body = appendBytes(body, fieldTableHosts, virtualHost(anyHost, []string{anyHost}, routes))
-	}
-	for _, p := range sorted {
-		body = appendBytes(body, fieldTableHosts, p.body)
+	for _, host := range slices.Sorted(maps.Keys(hosts)) {
+		body = appendBytes(body, fieldTableHosts, hosts[host])
 	}
 	body = append(body, wildcardTail...)
 	return []Resource{scope(name), newResource(RouteType, name, body)}
 }
 
-// wildcardDomains are the domains of a wildcard host. "shop.example.com." is shop.example.com (RFC 9110, 4.2.3).
-func wildcardDomains(host string) []string {
+// hostDomains are the domains of a host in the wildcard scope. "shop.example.com." is shop.example.com (RFC 9110, 4.2.3).
+func hostDomains(host string) []string {
 	if host == anyHost {
 		return []string{anyHost}
 	}

@@ -10,3 +10,6 @@ func ClusterKey(id model.ClusterID) Key { return Key{ClusterType, id.String()} }
 
 // EndpointsKey names the resource of a cluster's endpoints.
 func EndpointsKey(id model.ClusterID) Key { return Key{EndpointType, id.String()} }
+
+// SecretKey names the resource of a secret.
+func SecretKey(id model.SecretID) Key { return Key{SecretType, string(id)} }

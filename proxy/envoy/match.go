@@ -25,6 +25,9 @@ func routeMatch(m *model.Match) (*routev3.RouteMatch, error) {
 	default:
 		match.PathSpecifier = &routev3.RouteMatch_PathSeparatedPrefix{PathSeparatedPrefix: m.Path}
 	}
+	if m.GRPC {
+		match.Grpc = &routev3.RouteMatch_GrpcRouteMatchOptions{}
+	}
 	if m.Method != "" {
 		match.Headers = append(match.Headers, exactHeader(":method", m.Method))
 	}

@@ -13,6 +13,9 @@ type Options struct {
 	Bind func(model.ListenerID) netip.AddrPort
 	// PublicPort gives the port by which clients reach a port of a gateway, for redirects. Nil is the identity.
 	PublicPort func(gateway model.Name, port int32) int32
+	// SystemCA is the file on the proxy with the certificates that its system trusts. Empty:
+	// /etc/ssl/certs/ca-certificates.crt.
+	SystemCA string
 }
 
 func (o Options) bind(id model.ListenerID) netip.AddrPort {
@@ -20,6 +23,13 @@ func (o Options) bind(id model.ListenerID) netip.AddrPort {
 		return netip.AddrPortFrom(netip.IPv6Unspecified(), uint16(id.Port))
 	}
 	return o.Bind(id)
+}
+
+func (o Options) systemCA() string {
+	if o.SystemCA == "" {
+		return systemCA
+	}
+	return o.SystemCA
 }
 
 // publicPort gives the port that clients of a gateway use for port.

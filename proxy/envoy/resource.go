@@ -55,4 +55,6 @@ type Resource struct {
 	Version string
 	// Body is the deterministic protobuf encoding of the message named by Type.URL.
 	Body []byte
+	// Secrets are the names of the SDS resources that a cluster or listener needs, sorted; nil for all other types.
+	Secrets []string
 }

@@ -114,6 +114,7 @@ func like(base *routev3.Route) *routev3.Route {
 			PathSpecifier:   base.Match.PathSpecifier,
 			Headers:         base.Match.Headers,
 			QueryParameters: base.Match.QueryParameters,
+			Grpc:            base.Match.Grpc,
 		},
 		RequestHeadersToAdd:     base.RequestHeadersToAdd,
 		RequestHeadersToRemove:  base.RequestHeadersToRemove,
@@ -168,6 +169,9 @@ func digest(m *model.Match) []byte {
 	text(m.Method)
 	values(m.Headers)
 	values(m.Query)
+	if m.GRPC {
+		text("grpc")
+	}
 	sum := xxhash.Sum64(b)
 	return []byte{byte(sum >> 56), byte(sum >> 48), byte(sum >> 40), byte(sum >> 32), byte(sum >> 24), byte(sum >> 16)}
 }

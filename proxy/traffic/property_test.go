@@ -133,7 +133,7 @@ func startBackend(t *testing.T) []envoy.Resource {
 		w.WriteHeader(status)
 	}))
 	t.Cleanup(server.Close)
-	cluster, err := envoy.Cluster(&model.Cluster{ID: backend})
+	cluster, err := envoy.Cluster(&model.Cluster{ID: backend}, envoy.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

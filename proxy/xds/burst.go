@@ -29,11 +29,13 @@ func (b *burst) empty(t envoy.Type) bool { return len(b.writes[t]) == 0 && len(b
 // send makes responses of a burst, in order, with up to perResponse resources each.
 func (s *session) send(b *burst, perResponse int) {
 	s.withEndpoints(b)
+	late := s.withSecrets(b)
 	s.write(b.writes[envoy.ClusterType], perResponse)
 	s.write(b.writes[envoy.EndpointType], perResponse)
 	s.write(b.writes[envoy.SecretType], perResponse)
 	s.remove(envoy.ListenerType, b.removed[envoy.ListenerType])
 	s.write(b.writes[envoy.ListenerType], perResponse)
+	s.write(late, perResponse)
 	s.withRoutes(b)
 	s.write(b.writes[envoy.ScopeType], perResponse)
 	s.write(b.writes[envoy.RouteType], perResponse)
@@ -70,6 +72,42 @@ func (s *session) withEndpoints(b *burst) {
 			sub.held[r.Name] = h
 		}
 	}
+}
+
+// withSecrets adds the secrets of every cluster in the burst that the proxy has not asked for yet, and returns those of the
+// listeners, which go behind them. The proxy asks once it has read what names them, and all that is new in a listener
+// waits for that. Before it has asked for any secret it would drop them.
+func (s *session) withSecrets(b *burst) (late []*resource) {
+	if !s.subs[envoy.SecretType].opened {
+		return nil
+	}
+	there := nameSet(b.writes[envoy.SecretType])
+	for _, c := range b.writes[envoy.ClusterType] {
+		b.writes[envoy.SecretType] = s.secretsAhead(b.writes[envoy.SecretType], c, there)
+	}
+	there = map[string]bool{} // what is only sent behind a cluster is dropped if that is refused
+	for _, l := range b.writes[envoy.ListenerType] {
+		late = s.secretsAhead(late, l, there)
+	}
+	return late
+}
+
+// secretsAhead appends to rs the secrets that parent names, unless they are there or the proxy will hear of them anyway.
+func (s *session) secretsAhead(rs []*resource, parent *resource, there map[string]bool) []*resource {
+	held := s.subs[envoy.SecretType].held
+	for _, name := range parent.Secrets {
+		r, h := s.state.types[envoy.SecretType][name], held[name]
+		if r == nil || h.wanted {
+			continue
+		}
+		h.ahead = true
+		held[r.Name] = h
+		if !there[r.Name] {
+			there[r.Name] = true
+			rs = append(rs, r)
+		}
+	}
+	return rs
 }
 
 // withRoutes adds the routes of every scope in the burst that the proxy does not have by its own wish.

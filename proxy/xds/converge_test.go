@@ -19,13 +19,15 @@ import (
 	"headgate.dev/proxy/live"
 )
 
-// envoyModel is a proxy as far as the protocol goes: it asks for the endpoints of its clusters and the routes of its
-// scopes, ignores what it did not ask for, waits for the endpoints of a changed cluster without asking, applies nothing
-// of a response with a bad resource (or a part of it), and forgets what it no longer needs. Messages take their time.
+// envoyModel is a proxy as far as the protocol goes: it asks for the endpoints of its clusters, the routes of its scopes
+// and the secrets of its clusters and listeners, ignores what it did not ask for, drops without an answer what is of a type
+// that it never asked for, waits for the endpoints of a changed cluster without asking, applies nothing of a response with
+// a bad resource (or a part of it), and forgets what it no longer needs. Messages take their time.
 type envoyModel struct {
 	rnd      *rand.Rand
 	has      [envoy.NumTypes]map[string]string
-	routes   map[string]string // scope: its table
+	routes   map[string]string      // scope: its table
+	secrets  map[envoy.Key][]string // by cluster or listener: what it names
 	wanted   [envoy.NumTypes]map[string]bool
 	warming  map[string]bool
 	opened   [envoy.NumTypes]bool // on this stream
@@ -34,7 +36,7 @@ type envoyModel struct {
 }
 
 func newModel(rnd *rand.Rand) *envoyModel {
-	m := &envoyModel{rnd: rnd, routes: map[string]string{}, warming: map[string]bool{}}
+	m := &envoyModel{rnd: rnd, routes: map[string]string{}, secrets: map[envoy.Key][]string{}, warming: map[string]bool{}}
 	for t := range m.has {
 		m.has[t], m.wanted[t] = map[string]string{}, map[string]bool{}
 	}
@@ -44,7 +46,7 @@ func newModel(rnd *rand.Rand) *envoyModel {
 // connect opens a stream: what was under way is lost.
 func (m *envoyModel) connect() {
 	m.requests, m.incoming, m.opened = nil, nil, [envoy.NumTypes]bool{}
-	for _, t := range []envoy.Type{envoy.ClusterType, envoy.EndpointType, envoy.ListenerType, envoy.ScopeType, envoy.RouteType} {
+	for t := range envoy.NumTypes {
 		wild := t == envoy.ClusterType || t == envoy.ListenerType || t == envoy.ScopeType
 		if wild || len(m.wanted[t]) > 0 {
 			m.ask(t, slices.Sorted(maps.Keys(m.wanted[t])), nil)
@@ -66,6 +68,9 @@ func (m *envoyModel) ask(t envoy.Type, add, drop []string) {
 func (m *envoyModel) receive() {
 	r := m.incoming[0]
 	m.incoming = m.incoming[1:]
+	if !m.opened[r.typ] {
+		return
+	}
 	ack := &discovery.DeltaDiscoveryRequest{TypeUrl: r.typ.URL(), ResponseNonce: strconv.FormatUint(r.nonce, 10)}
 	bad := slices.IndexFunc(r.writes, func(w *resource) bool { return strings.HasPrefix(w.Version, "bad") })
 	apply := r.writes
@@ -83,7 +88,7 @@ func (m *envoyModel) receive() {
 }
 
 func (m *envoyModel) apply(w *resource) {
-	if w.Type == envoy.EndpointType || w.Type == envoy.RouteType {
+	if w.Type == envoy.EndpointType || w.Type == envoy.RouteType || w.Type == envoy.SecretType {
 		if m.wanted[w.Type][w.Name] {
 			m.has[w.Type][w.Name] = w.Version
 			if w.Type == envoy.EndpointType {
@@ -94,6 +99,7 @@ func (m *envoyModel) apply(w *resource) {
 	}
 	changed := m.has[w.Type][w.Name] != w.Version
 	m.has[w.Type][w.Name] = w.Version
+	m.nameSecrets(w.Key, w.Secrets)
 	switch w.Type {
 	case envoy.ClusterType:
 		if changed {
@@ -115,6 +121,7 @@ func (m *envoyModel) remove(t envoy.Type, name string) {
 		return // Envoy ignores it
 	}
 	delete(m.has[t], name)
+	m.nameSecrets(envoy.Key{Type: t, Name: name}, nil)
 	switch t {
 	case envoy.ClusterType:
 		delete(m.warming, name)
@@ -123,6 +130,21 @@ func (m *envoyModel) remove(t envoy.Type, name string) {
 		old := m.routes[name]
 		delete(m.routes, name)
 		m.unwantRoutes(old)
+	}
+}
+
+// nameSecrets makes a cluster or listener name secrets, and no others.
+func (m *envoyModel) nameSecrets(k envoy.Key, names []string) {
+	old := m.secrets[k]
+	m.secrets[k] = names
+	for _, name := range names {
+		m.want(envoy.SecretType, name)
+	}
+	for _, name := range old {
+		used := func(names []string) bool { return slices.Contains(names, name) }
+		if !slices.ContainsFunc(slices.Collect(maps.Values(m.secrets)), used) {
+			m.unwant(envoy.SecretType, name)
+		}
 	}
 }
 
@@ -184,8 +206,7 @@ func (c *converge) publish() {
 }
 
 func (c *converge) randomChange() Change {
-	types := []envoy.Type{envoy.ClusterType, envoy.EndpointType, envoy.ListenerType, envoy.ScopeType, envoy.RouteType}
-	ch := Change{Key: envoy.Key{Type: types[c.rnd.IntN(len(types))], Name: string(rune('a' + c.rnd.IntN(4)))}}
+	ch := Change{Key: envoy.Key{Type: envoy.Type(c.rnd.IntN(int(envoy.NumTypes))), Name: string(rune('a' + c.rnd.IntN(4)))}}
 	if c.rnd.IntN(4) == 0 {
 		return ch
 	}
@@ -194,6 +215,11 @@ func (c *converge) randomChange() Change {
 		ch.Version = "bad"
 	}
 	ch.Body = []byte{}
+	for _, name := range []string{"a", "b", "c", "d"} {
+		if (ch.Type == envoy.ClusterType || ch.Type == envoy.ListenerType) && c.rnd.IntN(4) == 0 {
+			ch.Secrets, ch.Version = append(ch.Secrets, name), ch.Version+name
+		}
+	}
 	if ch.Type == envoy.ScopeType {
 		body, err := proto.Marshal(&route.ScopedRouteConfiguration{RouteConfigurationName: string(rune('a' + c.rnd.IntN(4)))})
 		if err != nil {
@@ -288,9 +314,9 @@ func (c *converge) check() {
 		return ""
 	}
 	for _, name := range []string{"a", "b", "c", "d"} {
-		for _, t := range []envoy.Type{envoy.ClusterType, envoy.EndpointType, envoy.ListenerType, envoy.ScopeType, envoy.RouteType} {
+		for t := range envoy.NumTypes {
 			k := envoy.Key{Type: t, Name: name}
-			byName := t == envoy.EndpointType || t == envoy.RouteType
+			byName := t == envoy.EndpointType || t == envoy.RouteType || t == envoy.SecretType
 			if byName && !c.model.wanted[t][name] {
 				continue
 			}
@@ -300,14 +326,14 @@ func (c *converge) check() {
 				if !refused[k] {
 					c.fail("%s/%s is bad and not refused", t, name)
 				}
-			case c.model.has[t][name] != want(k) && (r != nil || t != envoy.RouteType && t != envoy.EndpointType):
+			case c.model.has[t][name] != want(k) && (r != nil || !byName):
 				c.fail("%s/%s: the proxy has %q, want %q", t, name, c.model.has[t][name], want(k))
 			case r == nil && t == envoy.EndpointType && want(k) == "none" && c.model.has[t][name] == "":
 				c.fail("EDS/%s: the proxy waits for endpoints", name)
 			}
 		}
 		endpoints := c.state.get(envoy.Key{Type: envoy.EndpointType, Name: name})
-		if c.model.warming[name] && (endpoints == nil || endpoints.Version != "bad") {
+		if c.model.warming[name] && (endpoints == nil || !strings.HasPrefix(endpoints.Version, "bad")) {
 			c.fail("cluster %s warms for lack of its endpoints", name)
 		}
 	}

@@ -14,6 +14,8 @@
 // names before what is named: SRDS, RDS (LDS removals go before LDS changes: the address is free then). Clusters are
 // removed last and lazily. Endpoints and secrets are never removed by us: Envoy drops them with what names them.
 //
-// The names of resources follow two rules: the endpoints of a cluster have the name of the cluster, and a resource of
-// type envoy.RouteType is named by a scope. Only then are they sent right behind what names them.
+// The names of resources follow three rules: the endpoints of a cluster have the name of the cluster, a resource of type
+// envoy.RouteType is named by a scope, and the secrets of a cluster or listener stand in its envoy.Resource.Secrets. Only
+// then are they sent right behind what names them. A secret that changes alone is sent alone; the secrets of a new listener
+// go behind it, since a proxy drops what nothing in it names.
 package xds

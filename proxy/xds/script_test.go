@@ -38,7 +38,8 @@ var update = flag.Bool("update", false, "rewrite the expected output of scripts"
 // "> COMMAND" is followed by what comes of it: what the proxies receive until everybody waits, and what the observer
 // hears. Other lines that begin with # are prose. Commands:
 //
-//	publish EPOCH KEY=VERSION... KEY=-      change the fleet; KEY is TYPE/NAME; "SRDS/a=1>r" is a scope that names r
+//	publish EPOCH KEY=VERSION... KEY=-      change the fleet; KEY is TYPE/NAME; "SRDS/a=1>r" is a scope that names r,
+//	                                        "LDS/l=1<s,t" a listener (or cluster) that needs the secrets s and t
 //	connect PROXY | disconnect | use PROXY  a stream for a fake proxy, which later commands speak for
 //	request TYPE [+NAME] [-NAME] [NAME=VERSION]   subscribe, unsubscribe, initial versions
 //	ack [NONCE...] | nack NONCE MESSAGE     answer all or some of what was received
@@ -220,13 +221,17 @@ func (w *world) do(f []string) error {
 	return nil
 }
 
-// parseChange reads TYPE/NAME=VERSION, with VERSION - for a removal and >ROUTES after the version of a scope.
+// parseChange reads TYPE/NAME=VERSION, with VERSION - for a removal, >ROUTES after the version of a scope, and <SECRETS
+// after that of a cluster or listener.
 func parseChange(s string) xds.Change {
 	name, version, _ := strings.Cut(s, "=")
 	typ, name, _ := strings.Cut(name, "/")
 	c := xds.Change{Key: envoy.Key{Type: typeNamed(typ), Name: name}}
 	if version == "-" {
 		return c
+	}
+	if parent, secrets, ok := strings.Cut(version, "<"); ok {
+		version, c.Secrets = parent, strings.Split(secrets, ",")
 	}
 	var m proto.Message = &core.Address{}
 	if scope, routes, ok := strings.Cut(version, ">"); ok {

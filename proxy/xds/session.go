@@ -171,6 +171,8 @@ func (s *session) refusesParents(t envoy.Type) bool {
 		switch t {
 		case envoy.EndpointType:
 			return k.Type == envoy.ClusterType
+		case envoy.SecretType:
+			return k.Type == envoy.ClusterType || k.Type == envoy.ListenerType
 		case envoy.ScopeType:
 			return k.Type == envoy.ListenerType
 		case envoy.RouteType:
@@ -206,7 +208,10 @@ func (s *session) gone(b *burst, k envoy.Key, now time.Time) {
 			return
 		}
 	case envoy.SecretType:
-		// Envoy drops it with the last listener or cluster that names it.
+		// Envoy drops it with the last listener or cluster that names it. Whether it took what it had not asked for is not known.
+		if !h.wanted {
+			delete(s.subs[k.Type].held, k.Name)
+		}
 	}
 	s.discharge(k)
 }
@@ -301,11 +306,7 @@ func (s *session) again(was sent) {
 func (s *session) refuse(k envoy.Key, epoch uint64, message string) {
 	s.live.Nack(s.proxy, k, epoch, message)
 	s.out.refused = append(s.out.refused, refused{key: k, message: message})
-	var children []envoy.Key
-	if child, ok := named(s.state.get(k)); ok {
-		children = append(children, child)
-	}
-	for _, n := range children {
+	for _, n := range named(s.state.get(k)) {
 		if sub := &s.subs[n.Type]; !sub.opened || !s.wants(n) {
 			s.discharge(n)
 		}

@@ -17,13 +17,14 @@ type resource struct {
 
 // state is what every proxy of a fleet should have.
 type state struct {
-	epoch  uint64
-	types  [envoy.NumTypes]map[string]*resource
-	scopes map[string]int // by name of an RDS resource: how many scopes name it, if any
+	epoch uint64
+	types [envoy.NumTypes]map[string]*resource
+	// By name of an RDS resource how many scopes name it, by name of a secret how many clusters and listeners, if any.
+	scopes, secrets map[string]int
 }
 
 func newState() *state {
-	s := &state{scopes: map[string]int{}}
+	s := &state{scopes: map[string]int{}, secrets: map[string]int{}}
 	for t := range s.types {
 		s.types[t] = map[string]*resource{}
 	}
@@ -47,30 +48,38 @@ func (s *state) publish(epoch uint64, changes []Change) (changed, owed []envoy.K
 		if c.Body != nil || c.Type == envoy.ListenerType || c.Type == envoy.ScopeType || c.Type == envoy.RouteType {
 			owed = append(owed, c.Key)
 		}
-		if child, ok := named(old); ok && s.get(child) != nil && !s.expected(child) {
-			changed = append(changed, child) // nobody will ask for it
+		for _, child := range named(old) {
+			if s.get(child) != nil && !s.expected(child) {
+				changed = append(changed, child) // nobody will ask for it
+			}
 		}
 	}
 	return changed, owed
 }
 
-// named is the resource that only this one, a scope or a cluster, makes proxies ask for.
-func named(r *resource) (envoy.Key, bool) {
-	switch {
-	case r == nil:
-	case r.Type == envoy.ClusterType:
-		return envoy.Key{Type: envoy.EndpointType, Name: r.Name}, true
-	case r.child != "":
-		return envoy.Key{Type: envoy.RouteType, Name: r.child}, true
+// named are the resources that proxies ask for because of this one, a scope, a cluster or a listener.
+func named(r *resource) []envoy.Key {
+	if r == nil {
+		return nil
 	}
-	return envoy.Key{}, false
+	var keys []envoy.Key
+	if r.Type == envoy.ClusterType {
+		keys = append(keys, envoy.Key{Type: envoy.EndpointType, Name: r.Name})
+	}
+	if r.child != "" {
+		keys = append(keys, envoy.Key{Type: envoy.RouteType, Name: r.child})
+	}
+	for _, name := range r.Secrets {
+		keys = append(keys, envoy.Key{Type: envoy.SecretType, Name: name})
+	}
+	return keys
 }
 
 // apply makes one change to what was old, and tells whether it is one.
 func (s *state) apply(c Change, old *resource) bool {
 	if c.Body == nil {
 		if old != nil {
-			s.count(old.child, -1)
+			s.count(old, -1)
 			delete(s.types[c.Type], c.Name)
 		}
 		return old != nil
@@ -80,35 +89,42 @@ func (s *state) apply(c Change, old *resource) bool {
 		if old.Version == c.Version {
 			return false
 		}
-		s.count(old.child, -1)
+		s.count(old, -1)
 		r.Name = old.Name // one string for the map and all streams
 	}
 	if c.Type == envoy.ScopeType {
 		r.child = routesOf(c.Body)
-		s.count(r.child, 1)
 	}
+	s.count(r, 1)
 	s.types[c.Type][r.Name] = r
 	return true
 }
 
-// count records that by more scopes name an RDS resource.
-func (s *state) count(routes string, by int) {
-	if routes == "" {
-		return
+// count records that a resource which names others came (by is 1) or went (-1).
+func (s *state) count(r *resource, by int) {
+	add := func(counts map[string]int, name string) {
+		if counts[name] += by; counts[name] == 0 {
+			delete(counts, name)
+		}
 	}
-	if s.scopes[routes] += by; s.scopes[routes] == 0 {
-		delete(s.scopes, routes)
+	if r.child != "" {
+		add(s.scopes, r.child)
+	}
+	for _, name := range r.Secrets {
+		add(s.secrets, name)
 	}
 }
 
 // expected tells whether a proxy that has everything else is certain to ask for a resource: those of the types it asks
-// for whole, the endpoints of a cluster and the routes of a scope.
+// for whole, the endpoints of a cluster, the routes of a scope and the secrets of clusters and listeners.
 func (s *state) expected(k envoy.Key) bool {
 	switch k.Type {
 	case envoy.ClusterType, envoy.ListenerType, envoy.ScopeType:
 		return true
 	case envoy.EndpointType:
 		return s.types[envoy.ClusterType][k.Name] != nil
+	case envoy.SecretType:
+		return s.secrets[k.Name] > 0
 	case envoy.RouteType:
 		return s.scopes[k.Name] > 0
 	}

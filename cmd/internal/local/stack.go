@@ -92,7 +92,7 @@ func New(o Options) (*Stack, error) {
 			return nil, err
 		}
 	}
-	s := &Stack{options: o, dir: dir, connected: make(chan struct{}, 1), echo: echo.New(), ports: newPortMap(o.Listen, o.Ports, ports), world: newWorld(), retired: map[servicePort]time.Time{}}
+	s := &Stack{options: o, dir: dir, connected: make(chan struct{}, 1), echo: echo.New(echo.Options{}), ports: newPortMap(o.Listen, o.Ports, ports), world: newWorld(), retired: map[servicePort]time.Time{}}
 	overridden := map[types.NamespacedName]bool{}
 	for _, e := range o.Endpoints {
 		overridden[e.Service] = true
@@ -209,7 +209,7 @@ func (s *Stack) endpointOf(p servicePort) (netip.AddrPort, error) {
 }
 
 func echoTarget(p servicePort) echo.Target {
-	return echo.Target{Namespace: p.service.Namespace, Service: p.service.Name, Port: p.port, Protocol: "HTTP"}
+	return echo.Target{Namespace: p.service.Namespace, Service: p.service.Name, Port: p.port}
 }
 
 // observer signals that Envoy runs. What it refuses is asked for after each Apply.

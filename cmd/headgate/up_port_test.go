@@ -30,16 +30,20 @@ func TestUpFirstGatewayTakesThePort(t *testing.T) {
 	answers("the default Gateway again")
 }
 
-// TestUpTwiceOnOnePort: of two that are started together, one serves and one says why it does not.
+// TestUpTwiceOnOnePort: of two that are started together, one serves, and one says why it does not and ends.
 func TestUpTwiceOnOnePort(t *testing.T) {
 	port, err := lab.FreePort()
 	must(t, err)
 	var wg sync.WaitGroup
-	events := make([]lab.Event, 2)
+	events, boxes := make([]lab.Event, 2), make([]*sandbox, 2)
 	for i := range events {
 		s := &sandbox{TB: t, repo: newRepo(t, map[string]string{"hello.yaml": spec("hello", "hello.test", "")}), port: port, ctx: t.Context()}
+		boxes[i] = s
+	}
+	for i, s := range boxes {
 		s.start()
 		wg.Go(func() {
+			var err error
 			if events[i], err = s.up.Next(s.ctx, "live", "error"); err != nil {
 				t.Error(err)
 			}
@@ -49,9 +53,15 @@ func TestUpTwiceOnOnePort(t *testing.T) {
 	if events[0].Event == events[1].Event {
 		t.Fatalf("both say %q: %+v", events[0].Event, events)
 	}
-	for _, e := range events {
-		if e.Event == "error" && !strings.Contains(e.Errors[0].Message+e.Errors[len(e.Errors)-1].Message, "address") {
+	for i, e := range events {
+		if e.Event != "error" {
+			continue
+		}
+		if !strings.Contains(e.Errors[0].Message, "address already in use") {
 			t.Errorf("the other says %+v", e.Errors)
+		}
+		if err := boxes[i].up.Wait(); err == nil || !strings.Contains(err.Error(), "exit status 3") {
+			t.Errorf("the other ends with %v", err)
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// Answer is the body of every answer: the target, and the request as it arrived behind the proxy. The answer has status
+// Answer is the body of every answer to a plain HTTP request: the target, and the request as it arrived behind the proxy. The answer has status
 // 200, and is one line of JSON.
 type Answer struct {
 	Namespace string `json:"namespace"`
@@ -28,16 +28,29 @@ type Answer struct {
 	// Headers maps lower-case names to all their values in the order received; always a list, never a bare string. What
 	// only frames the message (Transfer-Encoding, Trailer) is not among them.
 	Headers map[string][]string `json:"headers"`
+	// ServerName is what the client called this backend in TLS; empty without TLS.
+	ServerName string `json:"serverName,omitempty"`
 }
 
 func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 	local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	place := addrPort(local)
-	t, ok := s.target(place)
-	if !ok {
+	t, ok := s.target(place, false)
+	switch {
+	case isGRPC(r) && !ok:
+		grpcStatus(w, grpcUnavailable, "no service is served at "+place.String())
+	case !ok:
 		http.Error(w, "no service is served at "+place.String(), http.StatusServiceUnavailable)
-		return
+	case isGRPC(r):
+		answerGRPC(w, r, t.Target)
+	case isWebSocket(r):
+		s.answerWebSocket(w, r, t.Target)
+	default:
+		answerHTTP(w, r, t.Target)
 	}
+}
+
+func answerHTTP(w http.ResponseWriter, r *http.Request, t Target) {
 	// An answer before the end of the request would make the server cut the connection off, and the proxy report that.
 	if _, err := io.Copy(io.Discard, r.Body); err != nil {
 		return // the client is gone
@@ -59,7 +72,7 @@ func describe(t Target, r *http.Request) Answer {
 	for name, values := range r.Header {
 		headers[strings.ToLower(name)] = values
 	}
-	return Answer{
+	a := Answer{
 		Namespace: t.Namespace,
 		Service:   t.Service,
 		Port:      t.Port,
@@ -70,4 +83,8 @@ func describe(t Target, r *http.Request) Answer {
 		Query:     r.URL.RawQuery,
 		Headers:   headers,
 	}
+	if r.TLS != nil {
+		a.ServerName = r.TLS.ServerName
+	}
+	return a
 }

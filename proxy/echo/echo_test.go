@@ -21,7 +21,7 @@ import (
 // newServers gives a server of each kind: one that shares a socket where the system can, one with a port for each target.
 func newServers(t *testing.T) map[string]*echo.Server {
 	t.Helper()
-	servers := map[string]*echo.Server{"shared": echo.New(), "perPort": echo.NewPerPort()}
+	servers := map[string]*echo.Server{"shared": echo.New(echo.Options{}), "perPort": echo.NewPerPort(echo.Options{})}
 	for _, s := range servers {
 		t.Cleanup(func() { s.Close() })
 	}
@@ -79,7 +79,7 @@ func answerOf(t *testing.T, body string) echo.Answer {
 	return a
 }
 
-var shop = echo.Target{Namespace: "team-a", Service: "shop", Port: 8080, Protocol: "HTTP"}
+var shop = echo.Target{Namespace: "team-a", Service: "shop", Port: 8080}
 
 func TestAnswerDescribesTheRequest(t *testing.T) {
 	for kind, s := range newServers(t) {
@@ -110,7 +110,7 @@ func TestAnswerDescribesTheRequest(t *testing.T) {
 
 // Requests that no well-behaved client library sends.
 func TestAnswerToRawRequests(t *testing.T) {
-	s := echo.New()
+	s := echo.New(echo.Options{})
 	t.Cleanup(func() { s.Close() })
 	place := endpoint(t, s, shop)
 	for name, test := range map[string]struct {
@@ -168,10 +168,10 @@ func TestTargetsAreToldApart(t *testing.T) {
 			seen := map[netip.AddrPort]echo.Target{}
 			for _, target := range []echo.Target{
 				shop,
-				{Namespace: "team-b", Service: "shop", Port: 8080, Protocol: "HTTP"},
-				{Namespace: "team-a", Service: "cart", Port: 8080, Protocol: "HTTP"},
-				{Namespace: "team-a", Service: "shop", Port: 8081, Protocol: "HTTP"},
-				{Namespace: "team-a", Service: "shop", Port: 8080, Protocol: "H2C"},
+				{Namespace: "team-b", Service: "shop", Port: 8080},
+				{Namespace: "team-a", Service: "cart", Port: 8080},
+				{Namespace: "team-a", Service: "shop", Port: 8081},
+				{Namespace: "team-a", Service: "shop", Port: 8082},
 			} {
 				place := endpoint(t, s, target)
 				if other, ok := seen[place]; ok {
@@ -194,7 +194,7 @@ func TestTargetsAreToldApart(t *testing.T) {
 }
 
 func TestForget(t *testing.T) {
-	s := echo.New()
+	s := echo.New(echo.Options{})
 	t.Cleanup(func() { s.Close() })
 	client := newClient(t, false)
 	place := endpoint(t, s, shop)
@@ -212,7 +212,7 @@ func TestForget(t *testing.T) {
 }
 
 func TestForgetClosesThePort(t *testing.T) {
-	s := echo.NewPerPort()
+	s := echo.NewPerPort(echo.Options{})
 	t.Cleanup(func() { s.Close() })
 	place := endpoint(t, s, shop)
 	s.Forget(shop)
@@ -240,14 +240,14 @@ func TestClose(t *testing.T) {
 			}
 		})
 	}
-	if err := echo.New().Close(); err != nil {
+	if err := echo.New(echo.Options{}).Close(); err != nil {
 		t.Errorf("closing a server that never served: %v", err)
 	}
 }
 
 // A machine's own outside address is reached over the loopback device too, and is nobody's endpoint.
 func TestOnlyLoopbackIsServed(t *testing.T) {
-	s := echo.New()
+	s := echo.New(echo.Options{})
 	t.Cleanup(func() { s.Close() })
 	port := endpoint(t, s, shop).Port()
 	addresses, err := net.InterfaceAddrs()
@@ -270,13 +270,13 @@ func TestOnlyLoopbackIsServed(t *testing.T) {
 
 // For the race detector: everything at once.
 func TestConcurrentUse(t *testing.T) {
-	s := echo.New()
+	s := echo.New(echo.Options{})
 	t.Cleanup(func() { s.Close() })
 	client := newClient(t, false)
 	var all sync.WaitGroup
 	for worker := range int32(4) {
 		all.Go(func() {
-			target := echo.Target{Namespace: "n", Service: "s", Port: 1 + worker, Protocol: "HTTP"}
+			target := echo.Target{Namespace: "n", Service: "s", Port: 1 + worker}
 			for range 50 {
 				place, err := s.Endpoint(target)
 				if err != nil {

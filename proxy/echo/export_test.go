@@ -1,13 +1,14 @@
 package echo
 
-import (
-	"net"
-	"net/netip"
-)
-
 // NewPerPort is New on a system that does not tie sockets to devices.
-func NewPerPort() *Server {
-	s := New()
-	s.binder = &perPort{serve: s.serve, listeners: map[netip.AddrPort]net.Listener{}}
+func NewPerPort(o Options) *Server {
+	s := New(o)
+	s.binders[false], s.binders[true] = s.newPerPort(false), s.newPerPort(true)
 	return s
 }
+
+// What decodes foreign bytes.
+var (
+	EchoFrames  = echoFrames
+	ReadMessage = readMessage
+)

@@ -11,3 +11,8 @@ import (
 func listenAnyLoopback() (net.Listener, error) {
 	return nil, errors.ErrUnsupported
 }
+
+// listenAnyLoopbackUDP is not to be had here either.
+func listenAnyLoopbackUDP() (*net.UDPConn, error) {
+	return nil, errors.ErrUnsupported
+}

@@ -3,7 +3,6 @@ package local
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 
 	"headgate.dev/proxy/model"
@@ -14,12 +13,14 @@ import (
 type portMap struct {
 	listen   netip.Addr
 	fixed    map[int32]uint16 // --port
+	claims   claims
 	assigned map[model.ListenerID]uint16
-	fresh    []model.ListenerID // those that were not in the map before
+	held     map[socketAddr]claim // of every address that is assigned; shared with the map before and the one after
+	fresh    []model.ListenerID   // those that were not in the map before
 }
 
-func newPortMap(listen netip.Addr, fixed map[int32]uint16) *portMap {
-	return &portMap{listen: listen, fixed: fixed, assigned: map[model.ListenerID]uint16{}}
+func newPortMap(listen netip.Addr, fixed map[int32]uint16, c claims) *portMap {
+	return &portMap{listen: listen, fixed: fixed, claims: c, assigned: map[model.ListenerID]uint16{}, held: map[socketAddr]claim{}}
 }
 
 // PortError says that a port of a Gateway cannot be served on this machine.
@@ -41,29 +42,49 @@ func (e *PortError) Unwrap() error { return e.Err }
 // plan gives the map for exactly these listeners. One that is new gets the port that --port says, else its own from 1024
 // on, else 8000 more (80 → 8080, 443 → 8443). Where another listener of ours stays, it gets the next free one; where one
 // goes, it follows. A port that another program has is a PortError, because the URL would not be the expected one.
+//
+// The addresses of both maps are claimed until release says which of the two it is to be.
 func (m *portMap) plan(ids []model.ListenerID) (*portMap, error) {
-	next := newPortMap(m.listen, m.fixed)
-	ours, taken := map[uint16]bool{}, map[uint16]bool{}
-	for _, port := range m.assigned {
-		ours[port] = true // held by our own Envoy, which passes it on
-	}
+	next := newPortMap(m.listen, m.fixed, m.claims)
 	for _, id := range ids {
 		if port, has := m.assigned[id]; has {
-			next.assigned[id], taken[port] = port, true
+			next.assign(id, port, m.held[m.at(id, port)])
 		}
 	}
 	for _, id := range ids {
 		if _, has := next.assigned[id]; has {
 			continue
 		}
-		port, err := next.free(id, taken, ours)
+		port, held, err := next.free(id, m.held)
 		if err != nil {
+			next.release(m)
 			return nil, err
 		}
-		next.assigned[id], taken[port] = port, true
+		next.assign(id, port, held)
 		next.fresh = append(next.fresh, id)
 	}
 	return next, nil
+}
+
+func (m *portMap) assign(id model.ListenerID, port uint16, held claim) {
+	m.assigned[id] = port
+	m.held[m.at(id, port)] = held
+}
+
+// release gives up every address that the map kept does not have; nil keeps none.
+func (m *portMap) release(kept *portMap) {
+	for a, c := range m.held {
+		if kept != nil {
+			if _, has := kept.held[a]; has {
+				continue
+			}
+		}
+		c.release()
+	}
+}
+
+func (m *portMap) at(id model.ListenerID, port uint16) socketAddr {
+	return socketAddr{addr: netip.AddrPortFrom(m.listen, port), udp: id.UDP}
 }
 
 func (m *portMap) wanted(port int32) uint16 {
@@ -80,34 +101,29 @@ func (m *portMap) wanted(port int32) uint16 {
 	}
 }
 
-func (m *portMap) free(id model.ListenerID, taken, ours map[uint16]bool) (uint16, error) {
+// free finds a port for a listener, and claims it. What is ours is held by our own Envoy, which passes it on.
+func (m *portMap) free(id model.ListenerID, ours map[socketAddr]claim) (uint16, claim, error) {
 	wanted := m.wanted(id.Port)
 	for port := wanted; port > 0; port++ {
-		if taken[port] {
+		at := m.at(id, port)
+		if _, taken := m.held[at]; taken {
 			continue
 		}
-		if ours[port] {
-			return port, nil
+		if held, has := ours[at]; has {
+			return port, held, nil
 		}
-		at := netip.AddrPortFrom(m.listen, port)
-		err := bindable(at)
+		held, err := m.claims.take(at)
 		if err == nil {
-			return port, nil
+			if err = bindable(at); err == nil {
+				return port, held, nil
+			}
+			held.release()
 		}
 		if port == wanted {
-			return 0, &PortError{ID: id, At: at, Err: err}
+			return 0, nil, &PortError{ID: id, At: at.addr, Err: err}
 		}
 	}
-	return 0, &PortError{ID: id, At: netip.AddrPortFrom(m.listen, wanted), Err: errors.New("no port up to 65535 is free")}
-}
-
-// bindable finds out whether an address can be bound. Envoy itself would only say so after the commit was applied.
-func bindable(addr netip.AddrPort) error {
-	l, err := net.Listen("tcp", addr.String())
-	if err != nil {
-		return err
-	}
-	return l.Close()
+	return 0, nil, &PortError{ID: id, At: netip.AddrPortFrom(m.listen, wanted), Err: errors.New("no port up to 65535 is free")}
 }
 
 // bind is envoy.Options.Bind. The map has every listener that the engine knows.

@@ -16,6 +16,10 @@ func listenerID(gateway string, port int32) model.ListenerID {
 }
 
 func TestPortMap(t *testing.T) {
+	c, err := openClaims(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
 	plan := func(m *portMap, ids ...model.ListenerID) *portMap {
 		t.Helper()
 		next, err := m.plan(ids)
@@ -31,7 +35,7 @@ func TestPortMap(t *testing.T) {
 		}
 	}
 	one, two, high := listenerID("one", 80), listenerID("two", 80), listenerID("one", 21300)
-	m := plan(newPortMap(netip.MustParseAddr("127.0.0.1"), map[int32]uint16{80: 21080}), one, two, high)
+	m := plan(newPortMap(netip.MustParseAddr("127.0.0.1"), map[int32]uint16{80: 21080}, c), one, two, high)
 	check(m, map[model.ListenerID]uint16{one: 21080, two: 21081, high: 21300})
 	if got := m.public(two.Gateway, 80); got != 21081 {
 		t.Errorf("the public port is %d", got)
@@ -67,7 +71,11 @@ func TestPortMapOccupied(t *testing.T) {
 	}
 	defer l.Close()
 	port := uint16(l.Addr().(*net.TCPAddr).Port)
-	m := newPortMap(netip.MustParseAddr("127.0.0.1"), map[int32]uint16{80: port})
+	c, err := openClaims(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := newPortMap(netip.MustParseAddr("127.0.0.1"), map[int32]uint16{80: port}, c)
 	free, occupied := listenerID("a", 21301), listenerID("z", 80)
 	_, err = m.plan([]model.ListenerID{free, occupied})
 	if err == nil || !strings.Contains(err.Error(), "--port 80=PORT") || len(m.assigned) != 0 {

@@ -82,14 +82,17 @@ type Stack struct {
 
 // New makes a Stack that holds nothing. Close it.
 func New(o Options) (*Stack, error) {
-	dir := ""
+	dir, ports := "", claims{}
 	if !o.Detached {
 		var err error
+		if ports, err = openClaims(os.TempDir()); err != nil {
+			return nil, err
+		}
 		if dir, err = makeDir(os.TempDir()); err != nil {
 			return nil, err
 		}
 	}
-	s := &Stack{options: o, dir: dir, connected: make(chan struct{}, 1), echo: echo.New(), ports: newPortMap(o.Listen, o.Ports), world: newWorld(), retired: map[servicePort]time.Time{}}
+	s := &Stack{options: o, dir: dir, connected: make(chan struct{}, 1), echo: echo.New(echo.Options{}), ports: newPortMap(o.Listen, o.Ports, ports), world: newWorld(), retired: map[servicePort]time.Time{}}
 	overridden := map[types.NamespacedName]bool{}
 	for _, e := range o.Endpoints {
 		overridden[e.Service] = true
@@ -181,8 +184,11 @@ func (s *Stack) processOptions(bootstrap []byte) process.Options {
 	}
 }
 
-// Close ends the echo backend and removes what is on disk. Call it when Run has returned.
+// Close ends the echo backend, gives up the ports and removes what is on disk. Call it when Run has returned.
 func (s *Stack) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ports.release(nil)
 	if s.dir == "" {
 		return s.echo.Close()
 	}
@@ -203,7 +209,7 @@ func (s *Stack) endpointOf(p servicePort) (netip.AddrPort, error) {
 }
 
 func echoTarget(p servicePort) echo.Target {
-	return echo.Target{Namespace: p.service.Namespace, Service: p.service.Name, Port: p.port, Protocol: "HTTP"}
+	return echo.Target{Namespace: p.service.Namespace, Service: p.service.Name, Port: p.port}
 }
 
 // observer signals that Envoy runs. What it refuses is asked for after each Apply.

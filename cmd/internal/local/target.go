@@ -35,9 +35,11 @@ func (s *Stack) Apply(_ context.Context, c agent.Change) error {
 		}
 	}
 	if err := s.backends.reserve(changes); err != nil {
+		ports.release(s.ports)
 		return fmt.Errorf("giving Services an endpoint: %w", err)
 	}
 	// From here on nothing can go wrong: everything below takes the changes or nothing does.
+	s.ports.release(ports)
 	s.ports = ports
 	changes = s.backends.complete(s.world.complete(changes))
 	effects := s.engine.Step(changes)

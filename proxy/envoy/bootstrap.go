@@ -34,6 +34,9 @@ type BootstrapOptions struct {
 	Admin  string // where the admin interface is to listen; empty: nowhere
 	// MaxConnections of clients at a time, over all listeners; 0 means 50,000.
 	MaxConnections int64
+	// TLS is how to reach the xDS server over a network; nil: in plain text, and then a proxy calls itself live after 15 s
+	// without the server.
+	TLS *BootstrapTLS
 }
 
 const (
@@ -56,10 +59,17 @@ func Bootstrap(o BootstrapOptions) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	source := adsSource
+	if o.TLS != nil {
+		if err := o.TLS.secure(server); err != nil {
+			return nil, err
+		}
+		source = firstSetByADS
+	}
 	b := &bootstrapv3.Bootstrap{
 		Node:             &corev3.Node{Id: o.NodeID, Cluster: "headgate"},
 		StaticResources:  &bootstrapv3.Bootstrap_StaticResources{Clusters: []*clusterv3.Cluster{server}},
-		DynamicResources: dynamicResources(),
+		DynamicResources: dynamicResources(source),
 		ClusterManager:   &bootstrapv3.ClusterManager{EnableDeferredClusterCreation: true},
 		// No flush every five seconds, which stalls the main thread that applies configuration too.
 		StatsFlush:      &bootstrapv3.Bootstrap_StatsFlushOnAdmin{StatsFlushOnAdmin: true},
@@ -95,10 +105,10 @@ func marshalJSON(m message) ([]byte, error) {
 }
 
 // dynamicResources names the one stream. The back-off counts only where it stands here, inside envoy_grpc.
-func dynamicResources() *bootstrapv3.Bootstrap_DynamicResources {
+func dynamicResources(source *corev3.ConfigSource) *bootstrapv3.Bootstrap_DynamicResources {
 	return &bootstrapv3.Bootstrap_DynamicResources{
-		LdsConfig: adsSource,
-		CdsConfig: adsSource,
+		LdsConfig: source,
+		CdsConfig: source,
 		AdsConfig: &corev3.ApiConfigSource{
 			ApiType:                   corev3.ApiConfigSource_DELTA_GRPC,
 			TransportApiVersion:       corev3.ApiVersion_V3,

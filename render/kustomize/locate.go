@@ -52,7 +52,7 @@ type located struct {
 }
 
 // object finds the document an object comes from among those of the file it comes from, or its generator.
-func (p *places) object(s *stage, from source, content map[string]any) *located {
+func (p *places) object(s *stage, from cause, content map[string]any) *located {
 	l := &located{places: p, value: content, found: map[string]*schema.Node{}}
 	l.pos = schema.Position{File: s.names[from.staged]}
 	f := p.files[s.names[from.staged]]

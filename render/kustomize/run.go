@@ -91,15 +91,15 @@ var (
 	stagedPath = regexp.MustCompile(`(?:/|\.\./)?(?:hgk\d{6}/)?hg[fk]\d{6}`)
 )
 
-// source says what an object comes from.
-type source struct {
+// cause says what an object comes from.
+type cause struct {
 	staged    string // the file on stage, or the directory of a kustomization; "" is the root
 	generator string // as generatedAnnotation has it; "" for what is not generated
 }
 
 // takeAnnotations takes kustomize's own annotations off an object, unless the author asked for them, and gives what they
 // say about its source.
-func (s *stage) takeAnnotations(content map[string]any, root *File) (from source) {
+func (s *stage) takeAnnotations(content map[string]any, root *File) (from cause) {
 	metadata, _ := content["metadata"].(map[string]any)
 	annotations, _ := metadata["annotations"].(map[string]any)
 	text, _ := annotations[originAnnotation].(string)

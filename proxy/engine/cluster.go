@@ -7,7 +7,7 @@ import (
 
 	"headgate.dev/proxy/envoy"
 	"headgate.dev/proxy/model"
-	"headgate.dev/proxy/resolve"
+	"headgate.dev/proxy/resolve/backend"
 )
 
 // useCluster marks a cluster that a route began to name.
@@ -36,7 +36,7 @@ func (s *step) dropCluster(c fleetCluster) {
 func (s *step) cluster(c fleetCluster) {
 	var resolved *model.Cluster
 	if s.routeClusters.Used(c) {
-		resolved = resolve.Cluster(s.snapshot, c.cluster)
+		resolved, _ = backend.Cluster(s.snapshot, c.cluster, "")
 	}
 	if resolved == nil {
 		s.remove(c.fleet, envoy.ClusterKey(c.cluster))
@@ -44,7 +44,7 @@ func (s *step) cluster(c fleetCluster) {
 		return
 	}
 	s.put(c.fleet, mustTranslate(envoy.Cluster(resolved, s.options.Envoy)))
-	s.put(c.fleet, mustTranslate(envoy.Endpoints(resolve.Endpoints(s.snapshot, c.cluster))))
+	s.put(c.fleet, mustTranslate(envoy.Endpoints(backend.Endpoints(s.snapshot, c.cluster))))
 }
 
 // listener publishes a listener.

@@ -27,6 +27,7 @@ import (
 	"headgate.dev/proxy/kube"
 	"headgate.dev/proxy/model"
 	"headgate.dev/proxy/resolve"
+	"headgate.dev/proxy/resolve/gateway"
 )
 
 // Options are constant for the life of an engine.
@@ -58,7 +59,7 @@ type RouteState struct {
 type GatewayState struct {
 	Name types.NamespacedName
 	// Result is nil when the Gateway is gone or not ours.
-	Result *resolve.GatewayResult
+	Result *gateway.Result
 	// Attached counts the routes of each API listener by its name; listeners without a route may be missing.
 	Attached map[string]int32
 }
@@ -73,7 +74,7 @@ type HostChange struct {
 // state gives the same effects.
 type Effects struct {
 	XDS      []Change // by fleet, type and name: the order in which they may be sent
-	Classes  []resolve.ClassResult
+	Classes  []gateway.Class
 	Gateways []GatewayState
 	Routes   []RouteState
 	Hosts    []HostChange
@@ -84,8 +85,8 @@ type Engine struct {
 	options  Options
 	snapshot *kube.Snapshot
 
-	gateways map[types.NamespacedName]*resolve.GatewayResult // those of our classes
-	routes   map[kube.Ref]*resolve.RouteResult               // those with a parent among gateways
+	gateways map[types.NamespacedName]*gateway.Result // those of our classes
+	routes   map[kube.Ref]*resolve.RouteResult        // those with a parent among gateways
 	hosts    map[model.HostID]*hostState
 	tables   map[model.TableID]*tableState
 	problems map[kube.Ref]map[model.HostID][]resolve.Problem
@@ -117,7 +118,7 @@ func New(o Options) *Engine {
 	return &Engine{
 		options:   o,
 		snapshot:  kube.NewSnapshot(),
-		gateways:  map[types.NamespacedName]*resolve.GatewayResult{},
+		gateways:  map[types.NamespacedName]*gateway.Result{},
 		routes:    map[kube.Ref]*resolve.RouteResult{},
 		hosts:     map[model.HostID]*hostState{},
 		tables:    map[model.TableID]*tableState{},
@@ -175,7 +176,7 @@ func (e *Engine) Step(changes []kube.Change) Effects {
 // mark finds what a change of an object concerns at first hand.
 func (s *step) mark(t *kube.Touched) {
 	for _, class := range t.Changed[kube.GatewayClass] {
-		s.Classes = append(s.Classes, resolve.Class(s.snapshot, class.Name, s.options.Controller))
+		s.Classes = append(s.Classes, gateway.ResolveClass(s.snapshot, class.Name, s.options.Controller))
 		s.gatewaysDirty.Add(s.snapshot.GatewaysOfClass(class.Name)...)
 	}
 	s.gatewaysDirty.Add(t.Changed[kube.Gateway]...)
@@ -187,17 +188,60 @@ func (s *step) mark(t *kube.Touched) {
 		s.routeStatus.Add(kube.Ref{Kind: kube.HTTPRoute, Name: name})
 	}
 	for _, name := range t.Changed[kube.Service] {
-		s.routesDirty.Add(s.snapshot.RoutesOfService(name)...)
+		s.httpRoutes(s.snapshot.RoutesOfService(name))
 		s.backend(name)
 	}
 	for _, name := range t.Backends {
 		s.backend(name)
 	}
 	for _, name := range t.Changed[kube.Namespace] {
-		s.routesDirty.Add(s.snapshot.RoutesInNamespace(name.Name)...)
+		s.httpRoutes(s.snapshot.RoutesInNamespace(name.Name))
 	}
 	for _, name := range t.Changed[kube.ReferenceGrant] {
-		s.routesDirty.Add(s.snapshot.ReferencesInto(name.Namespace)...)
+		s.httpRoutes(s.snapshot.ReferencesInto(name.Namespace))
+		s.gatewaysDirty.Add(s.snapshot.GatewaysReferringInto(name.Namespace)...)
+	}
+	s.markTLS(t)
+}
+
+// markTLS finds what a change of ListenerSets, certificates and policies concerns.
+func (s *step) markTLS(t *kube.Touched) {
+	s.gatewaysDirty.Add(t.Parents...)
+	for _, name := range t.Changed[kube.Namespace] {
+		s.gatewaysDirty.Add(s.snapshot.GatewaysOfSetsIn(name.Name)...)
+	}
+	for _, name := range t.Changed[kube.Secret] {
+		s.gatewaysDirty.Add(s.snapshot.GatewaysOfSecret(name)...)
+		s.policies(s.snapshot.PoliciesOfSecret(name))
+	}
+	for _, name := range t.Changed[kube.ConfigMap] {
+		s.gatewaysDirty.Add(s.snapshot.GatewaysOfConfigMap(name)...)
+		s.policies(s.snapshot.PoliciesOfConfigMap(name))
+	}
+	for _, service := range t.Targets {
+		s.backend(service)
+		s.httpRoutes(s.snapshot.RoutesOfService(service))
+	}
+}
+
+// policies marks the Services that policies name.
+func (s *step) policies(names []types.NamespacedName) {
+	for _, name := range names {
+		p := s.snapshot.BackendTLSPolicy(name)
+		for i := range p.Spec.TargetRefs {
+			if service, ok := kube.TargetService(p.Namespace, &p.Spec.TargetRefs[i]); ok {
+				s.backend(service)
+			}
+		}
+	}
+}
+
+// httpRoutes marks the HTTPRoutes among refs.
+func (s *step) httpRoutes(refs []kube.Ref) {
+	for _, ref := range refs {
+		if ref.Kind == kube.HTTPRoute {
+			s.routesDirty.Add(ref)
+		}
 	}
 }
 

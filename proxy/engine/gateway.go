@@ -10,6 +10,7 @@ import (
 	"headgate.dev/proxy/kube"
 	"headgate.dev/proxy/model"
 	"headgate.dev/proxy/resolve"
+	"headgate.dev/proxy/resolve/gateway"
 )
 
 // gateway resolves a Gateway again and marks everything that hangs on it if it is not what it was.
@@ -33,32 +34,41 @@ func (s *step) gateway(name types.NamespacedName) {
 	added, removed := s.gatewayHosts.Put(name, hosts)
 	s.hostsDirty.Add(added...)
 	s.hostsDirty.Add(removed...)
-	s.routesDirty.Add(s.snapshot.RoutesOfGateway(name)...)
+	s.httpRoutes(s.snapshot.RoutesOfGateway(name))
+	for _, set := range s.snapshot.SetsOfGateway(name) {
+		s.httpRoutes(s.snapshot.RoutesOfSet(set))
+	}
 }
 
 // resolveGateway gives nil for a Gateway that is not ours.
-func (s *step) resolveGateway(name types.NamespacedName) *resolve.GatewayResult {
+func (s *step) resolveGateway(name types.NamespacedName) *gateway.Result {
 	g := s.snapshot.Gateway(name)
 	if g == nil {
 		return nil
 	}
-	if !resolve.Class(s.snapshot, string(g.Spec.GatewayClassName), s.options.Controller).Accepted() {
+	if !gateway.ResolveClass(s.snapshot, string(g.Spec.GatewayClassName), s.options.Controller).Accepted() {
 		return nil
 	}
-	return resolve.Gateway(s.snapshot, name)
+	return gateway.Resolve(s.snapshot, name)
 }
 
 // sockets opens, changes and closes the listeners of a Gateway, with the tables that are looked up on them.
-func (s *step) sockets(name types.NamespacedName, old, now *resolve.GatewayResult) {
+func (s *step) sockets(name types.NamespacedName, old, now *gateway.Result) {
 	fleet := s.options.Fleet(name)
 	gone := map[model.ListenerID]*model.Listener{}
 	if old != nil {
 		for _, l := range old.Sockets {
+			if l.Protocol != model.HTTP {
+				continue
+			}
 			gone[l.ID()] = l
 		}
 	}
 	if now != nil {
 		for _, l := range now.Sockets {
+			if l.Protocol != model.HTTP {
+				continue
+			}
 			if before := gone[l.ID()]; before != nil && before.Table != l.Table {
 				s.closeTable(before.Table)
 			}
@@ -74,7 +84,7 @@ func (s *step) sockets(name types.NamespacedName, old, now *resolve.GatewayResul
 }
 
 // gatewayOf gives a Gateway that routes may attach to; nil for one that is not ours.
-func (s *step) gatewayOf(name types.NamespacedName) *resolve.GatewayResult { return s.gateways[name] }
+func (s *step) gatewayOf(name types.NamespacedName) *gateway.Result { return s.gateways[name] }
 
 // count adds by to the number of routes of each API listener that r is attached to; one route counts once.
 func (s *step) count(r *resolve.RouteResult, by int32) {

@@ -10,6 +10,7 @@ import (
 	"headgate.dev/proxy/kube"
 	"headgate.dev/proxy/model"
 	"headgate.dev/proxy/resolve"
+	"headgate.dev/proxy/resolve/gateway"
 )
 
 // hostState is a host as it was translated last.
@@ -82,7 +83,7 @@ func (s *step) host(id model.HostID) {
 	}
 }
 
-func (s *step) resolveHost(id model.HostID, g *resolve.GatewayResult) *model.Host {
+func (s *step) resolveHost(id model.HostID, g *gateway.Result) *model.Host {
 	refs := s.routeHosts.Users(id, kube.CompareRefs)
 	contributions := make([]resolve.Contribution, 0, len(refs))
 	for _, ref := range refs {

@@ -8,6 +8,7 @@ import (
 	"headgate.dev/proxy/kube"
 	"headgate.dev/proxy/model"
 	"headgate.dev/proxy/resolve"
+	"headgate.dev/proxy/resolve/gateway"
 )
 
 // ListHosts lists every host there is, in the order of their names.
@@ -61,8 +62,8 @@ func (e *Engine) Host(id model.HostID) *model.Host {
 }
 
 // ListGateways lists the Gateways of our classes, in the order of their names.
-func (e *Engine) ListGateways() []*resolve.GatewayResult {
-	return slices.SortedFunc(maps.Values(e.gateways), func(a, b *resolve.GatewayResult) int {
+func (e *Engine) ListGateways() []*gateway.Result {
+	return slices.SortedFunc(maps.Values(e.gateways), func(a, b *gateway.Result) int {
 		return kube.CompareNames(a.Name, b.Name)
 	})
 }

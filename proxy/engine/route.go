@@ -42,7 +42,7 @@ func (s *step) route(ref kube.Ref) {
 
 // resolveRoute gives nil for a route that is gone or has nothing to do with our Gateways.
 func (s *step) resolveRoute(ref kube.Ref) *resolve.RouteResult {
-	r := resolve.HTTPRoute(s.snapshot, ref.Name, s.gatewayOf)
+	r := resolve.Route(s.snapshot, ref, s.gatewayOf)
 	if r == nil || len(r.Parents) == 0 {
 		return nil
 	}

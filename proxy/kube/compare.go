@@ -46,8 +46,31 @@ func compareContent(k Kind, old, now Object) difference {
 		return compareService(old.(*corev1.Service), now.(*corev1.Service))
 	case EndpointSlice:
 		return compareEndpointSlice(old.(*discoveryv1.EndpointSlice), now.(*discoveryv1.EndpointSlice))
-	default:
+	case Namespace:
 		return compareNamespace(old.(*corev1.Namespace), now.(*corev1.Namespace))
+	default:
+		return compareFurther(k, old, now)
+	}
+}
+
+func compareFurther(k Kind, old, now Object) difference {
+	switch k {
+	case GRPCRoute:
+		return compareGRPCRoute(old.(*gwv1.GRPCRoute), now.(*gwv1.GRPCRoute))
+	case TCPRoute:
+		return compareTCPRoute(old.(*gwv1.TCPRoute), now.(*gwv1.TCPRoute))
+	case UDPRoute:
+		return compareUDPRoute(old.(*gwv1.UDPRoute), now.(*gwv1.UDPRoute))
+	case TLSRoute:
+		return compareTLSRoute(old.(*gwv1.TLSRoute), now.(*gwv1.TLSRoute))
+	case ListenerSet:
+		return compareListenerSet(old.(*gwv1.ListenerSet), now.(*gwv1.ListenerSet))
+	case BackendTLSPolicy:
+		return compareBackendTLSPolicy(old.(*gwv1.BackendTLSPolicy), now.(*gwv1.BackendTLSPolicy))
+	case Secret:
+		return compareSecret(old.(*corev1.Secret), now.(*corev1.Secret))
+	default:
+		return compareConfigMap(old.(*corev1.ConfigMap), now.(*corev1.ConfigMap))
 	}
 }
 
@@ -81,6 +104,18 @@ func linksOf(k Kind, o Object) []link {
 		return linksOfReferenceGrant(o.(*gwv1.ReferenceGrant))
 	case EndpointSlice:
 		return linksOfEndpointSlice(o.(*discoveryv1.EndpointSlice))
+	case GRPCRoute:
+		return linksOfGRPCRoute(o.(*gwv1.GRPCRoute))
+	case TCPRoute:
+		return linksOfTCPRoute(o.(*gwv1.TCPRoute))
+	case UDPRoute:
+		return linksOfUDPRoute(o.(*gwv1.UDPRoute))
+	case TLSRoute:
+		return linksOfTLSRoute(o.(*gwv1.TLSRoute))
+	case ListenerSet:
+		return linksOfListenerSet(o.(*gwv1.ListenerSet))
+	case BackendTLSPolicy:
+		return linksOfBackendTLSPolicy(o.(*gwv1.BackendTLSPolicy))
 	default:
 		return nil
 	}

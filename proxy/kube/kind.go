@@ -9,16 +9,25 @@ import (
 // Kind is a kind of object that a Snapshot keeps.
 type Kind uint8
 
-// The kinds, each with the Go type of its objects.
+// The kinds, each with the Go type of its objects. An object of another version of the API that can be converted is
+// taken too, and kept as this one.
 const (
-	GatewayClass   Kind = iota // gateway-api apis/v1
-	Gateway                    // gateway-api apis/v1
-	HTTPRoute                  // gateway-api apis/v1
-	ReferenceGrant             // gateway-api apis/v1; apis/v1beta1 is taken too and kept as v1
-	Service                    // core/v1
-	EndpointSlice              // discovery/v1
-	Namespace                  // core/v1
-	NumKinds                   // how many there are
+	GatewayClass     Kind = iota // gateway-api apis/v1
+	Gateway                      // gateway-api apis/v1
+	HTTPRoute                    // gateway-api apis/v1
+	ReferenceGrant               // gateway-api apis/v1
+	Service                      // core/v1
+	EndpointSlice                // discovery/v1
+	Namespace                    // core/v1
+	GRPCRoute                    // gateway-api apis/v1
+	TCPRoute                     // gateway-api apis/v1
+	UDPRoute                     // gateway-api apis/v1
+	TLSRoute                     // gateway-api apis/v1
+	ListenerSet                  // gateway-api apis/v1
+	BackendTLSPolicy             // gateway-api apis/v1
+	Secret                       // core/v1; of its data only what certificates are made of is kept
+	ConfigMap                    // core/v1; of its data only certificates are kept
+	NumKinds                     // how many there are
 )
 
 const gatewayGroup = "gateway.networking.k8s.io"
@@ -36,6 +45,15 @@ var kinds = [NumKinds]struct {
 	Service:        {"Service", "", []string{"v1"}, newService},
 	EndpointSlice:  {"EndpointSlice", "discovery.k8s.io", []string{"v1"}, newEndpointSlice},
 	Namespace:      {"Namespace", "", []string{"v1"}, newNamespace},
+
+	GRPCRoute:        {"GRPCRoute", gatewayGroup, []string{"v1", "v1alpha2"}, newGRPCRoute},
+	TCPRoute:         {"TCPRoute", gatewayGroup, []string{"v1", "v1alpha2"}, newTCPRoute},
+	UDPRoute:         {"UDPRoute", gatewayGroup, []string{"v1", "v1alpha2"}, newUDPRoute},
+	TLSRoute:         {"TLSRoute", gatewayGroup, []string{"v1", "v1alpha2", "v1alpha3"}, newTLSRoute},
+	ListenerSet:      {"ListenerSet", gatewayGroup, []string{"v1"}, newListenerSet},
+	BackendTLSPolicy: {"BackendTLSPolicy", gatewayGroup, []string{"v1", "v1alpha3"}, newBackendTLSPolicy},
+	Secret:           {"Secret", "", []string{"v1"}, newSecret},
+	ConfigMap:        {"ConfigMap", "", []string{"v1"}, newConfigMap},
 }
 
 // String is the kind as manifests write it ("HTTPRoute").
@@ -78,3 +96,6 @@ type Change struct {
 func ChangeOf(k Kind, o Object) Change {
 	return Change{Kind: k, Name: types.NamespacedName{Namespace: o.GetNamespace(), Name: o.GetName()}, Object: o}
 }
+
+// RouteKinds are the kinds of routes.
+var RouteKinds = []Kind{HTTPRoute, GRPCRoute, TCPRoute, UDPRoute, TLSRoute}

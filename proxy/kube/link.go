@@ -13,9 +13,15 @@ type relation uint8
 
 const (
 	toParent      relation = iota // route → Gateway
+	toSet                         // route → ListenerSet
+	setTo                         // ListenerSet → Gateway
+	setIn                         // ListenerSet → its namespace
+	toSecret                      // Gateway, ListenerSet, BackendTLSPolicy → Secret
+	toConfigMap                   // Gateway, BackendTLSPolicy → ConfigMap
+	toTarget                      // BackendTLSPolicy → Service
 	toBackend                     // route → Service
 	inNamespace                   // route → its namespace
-	intoNamespace                 // route → another namespace that it refers into
+	intoNamespace                 // route, Gateway, ListenerSet → another namespace that it refers into
 	toClass                       // Gateway → GatewayClass
 	toLabels                      // Gateway with a namespace selector → nothing
 	toService                     // EndpointSlice → Service
@@ -34,6 +40,17 @@ type index struct {
 }
 
 func (x *index) refs(l link) []Ref { return x.Of(l, CompareRefs) }
+
+// namesOf lists the names of those of the kind.
+func (x *index) namesOf(l link, k Kind) []types.NamespacedName {
+	var out []types.NamespacedName
+	for _, r := range x.refs(l) {
+		if r.Kind == k {
+			out = append(out, r.Name)
+		}
+	}
+	return out
+}
 
 func (x *index) names(l link) []types.NamespacedName {
 	refs := x.refs(l)

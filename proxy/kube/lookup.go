@@ -38,6 +38,32 @@ func (s *Snapshot) Namespace(name string) *corev1.Namespace {
 	return s.namespaces[types.NamespacedName{Name: name}]
 }
 
+// GRPCRoute gives the GRPCRoute of that name, or nil.
+func (s *Snapshot) GRPCRoute(name types.NamespacedName) *gwv1.GRPCRoute { return s.grpcRoutes[name] }
+
+// TCPRoute gives the TCPRoute of that name, or nil.
+func (s *Snapshot) TCPRoute(name types.NamespacedName) *gwv1.TCPRoute { return s.tcpRoutes[name] }
+
+// UDPRoute gives the UDPRoute of that name, or nil.
+func (s *Snapshot) UDPRoute(name types.NamespacedName) *gwv1.UDPRoute { return s.udpRoutes[name] }
+
+// TLSRoute gives the TLSRoute of that name, or nil.
+func (s *Snapshot) TLSRoute(name types.NamespacedName) *gwv1.TLSRoute { return s.tlsRoutes[name] }
+
+// ListenerSet gives the ListenerSet of that name, or nil.
+func (s *Snapshot) ListenerSet(name types.NamespacedName) *gwv1.ListenerSet { return s.sets[name] }
+
+// BackendTLSPolicy gives the policy of that name, or nil.
+func (s *Snapshot) BackendTLSPolicy(name types.NamespacedName) *gwv1.BackendTLSPolicy {
+	return s.policies[name]
+}
+
+// Secret gives the Secret of that name with what is kept of it, or nil.
+func (s *Snapshot) Secret(name types.NamespacedName) *corev1.Secret { return s.secrets[name] }
+
+// ConfigMap gives the ConfigMap of that name with what is kept of it, or nil.
+func (s *Snapshot) ConfigMap(name types.NamespacedName) *corev1.ConfigMap { return s.configMaps[name] }
+
 // Names lists all objects of a kind, sorted.
 func (s *Snapshot) Names(k Kind) []types.NamespacedName {
 	switch k {
@@ -56,6 +82,29 @@ func (s *Snapshot) Names(k Kind) []types.NamespacedName {
 	case Namespace:
 		return s.namespaces.names()
 	default:
+		return s.namesFurther(k)
+	}
+}
+
+func (s *Snapshot) namesFurther(k Kind) []types.NamespacedName {
+	switch k {
+	case GRPCRoute:
+		return s.grpcRoutes.names()
+	case TCPRoute:
+		return s.tcpRoutes.names()
+	case UDPRoute:
+		return s.udpRoutes.names()
+	case TLSRoute:
+		return s.tlsRoutes.names()
+	case ListenerSet:
+		return s.sets.names()
+	case BackendTLSPolicy:
+		return s.policies.names()
+	case Secret:
+		return s.secrets.names()
+	case ConfigMap:
+		return s.configMaps.names()
+	default:
 		return nil
 	}
 }
@@ -67,46 +116,4 @@ func (t table[T]) names() []types.NamespacedName {
 	}
 	slices.SortFunc(out, CompareNames)
 	return out
-}
-
-// RoutesOfGateway lists the routes that name the Gateway as a parent, whether it takes them or not. Sorted, like
-// all that follow.
-func (s *Snapshot) RoutesOfGateway(gateway types.NamespacedName) []Ref {
-	return s.links.refs(link{toParent, gateway})
-}
-
-// RoutesOfService lists the routes that name the Service as a backend or a mirror, whether they may or not.
-func (s *Snapshot) RoutesOfService(service types.NamespacedName) []Ref {
-	return s.links.refs(link{toBackend, service})
-}
-
-// RoutesInNamespace lists the routes that live in the namespace: those whose attachment may depend on its labels.
-func (s *Snapshot) RoutesInNamespace(namespace string) []Ref {
-	return s.links.refs(link{inNamespace, types.NamespacedName{Name: namespace}})
-}
-
-// ReferencesInto lists the objects with a reference into the namespace from another one: those that depend on its
-// ReferenceGrants.
-func (s *Snapshot) ReferencesInto(namespace string) []Ref {
-	return s.links.refs(link{intoNamespace, types.NamespacedName{Name: namespace}})
-}
-
-// GatewaysOfClass lists the Gateways that name the class.
-func (s *Snapshot) GatewaysOfClass(class string) []types.NamespacedName {
-	return s.links.names(link{toClass, types.NamespacedName{Name: class}})
-}
-
-// GatewaysSelectingNamespaces lists the Gateways with a listener that selects namespaces by label.
-func (s *Snapshot) GatewaysSelectingNamespaces() []types.NamespacedName {
-	return s.links.names(link{toLabels, types.NamespacedName{}})
-}
-
-// SlicesOfService lists the EndpointSlices that belong to the Service.
-func (s *Snapshot) SlicesOfService(service types.NamespacedName) []types.NamespacedName {
-	return s.links.names(link{toService, service})
-}
-
-// GrantsIn lists the ReferenceGrants of the namespace.
-func (s *Snapshot) GrantsIn(namespace string) []types.NamespacedName {
-	return s.links.names(link{grantIn, types.NamespacedName{Name: namespace}})
 }

@@ -9,7 +9,6 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/types"
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
-	gwv1beta1 "sigs.k8s.io/gateway-api/apis/v1beta1"
 )
 
 // Snapshot is all objects that routing depends on. It belongs to one goroutine while Apply runs; reading is free for all
@@ -22,6 +21,14 @@ type Snapshot struct {
 	services   table[*corev1.Service]
 	slices     table[*discoveryv1.EndpointSlice]
 	namespaces table[*corev1.Namespace]
+	grpcRoutes table[*gwv1.GRPCRoute]
+	tcpRoutes  table[*gwv1.TCPRoute]
+	udpRoutes  table[*gwv1.UDPRoute]
+	tlsRoutes  table[*gwv1.TLSRoute]
+	sets       table[*gwv1.ListenerSet]
+	policies   table[*gwv1.BackendTLSPolicy]
+	secrets    table[*corev1.Secret]
+	configMaps table[*corev1.ConfigMap]
 	links      index
 }
 
@@ -37,6 +44,14 @@ func NewSnapshot() *Snapshot {
 		services:   table[*corev1.Service]{},
 		slices:     table[*discoveryv1.EndpointSlice]{},
 		namespaces: table[*corev1.Namespace]{},
+		grpcRoutes: table[*gwv1.GRPCRoute]{},
+		tcpRoutes:  table[*gwv1.TCPRoute]{},
+		udpRoutes:  table[*gwv1.UDPRoute]{},
+		tlsRoutes:  table[*gwv1.TLSRoute]{},
+		sets:       table[*gwv1.ListenerSet]{},
+		policies:   table[*gwv1.BackendTLSPolicy]{},
+		secrets:    table[*corev1.Secret]{},
+		configMaps: table[*corev1.ConfigMap]{},
 	}
 }
 
@@ -54,6 +69,10 @@ type Touched struct {
 	// Backends lists the Services whose set of EndpointSlices, or one of these, changed: also the one that a slice
 	// belonged to before. Sorted.
 	Backends []types.NamespacedName
+	// Parents lists the Gateways of the ListenerSets that changed: also the one that a set named before. Sorted.
+	Parents []types.NamespacedName
+	// Targets lists the Services of the BackendTLSPolicies that changed: also those that a policy named before. Sorted.
+	Targets []types.NamespacedName
 }
 
 // Empty tells whether nothing that matters changed.
@@ -78,7 +97,7 @@ func (s *Snapshot) Apply(changes []Change) Touched {
 		t.Changed[k] = sortNames(t.Changed[k])
 		t.Status[k] = sortNames(t.Status[k])
 	}
-	t.Backends = sortNames(t.Backends)
+	t.Backends, t.Parents, t.Targets = sortNames(t.Backends), sortNames(t.Parents), sortNames(t.Targets)
 	return t
 }
 
@@ -91,9 +110,6 @@ func (s *Snapshot) apply(c *Change, t *Touched) {
 	case HTTPRoute:
 		put(s, s.httpRoutes, c, t)
 	case ReferenceGrant:
-		if old, ok := c.Object.(*gwv1beta1.ReferenceGrant); ok {
-			c = &Change{Kind: c.Kind, Name: c.Name, Object: (*gwv1.ReferenceGrant)(old)}
-		}
 		put(s, s.grants, c, t)
 	case Service:
 		put(s, s.services, c, t)
@@ -101,6 +117,29 @@ func (s *Snapshot) apply(c *Change, t *Touched) {
 		put(s, s.slices, c, t)
 	case Namespace:
 		put(s, s.namespaces, c, t)
+	default:
+		s.applyFurther(c, t)
+	}
+}
+
+func (s *Snapshot) applyFurther(c *Change, t *Touched) {
+	switch c.Kind {
+	case GRPCRoute:
+		put(s, s.grpcRoutes, c, t)
+	case TCPRoute:
+		put(s, s.tcpRoutes, c, t)
+	case UDPRoute:
+		put(s, s.udpRoutes, c, t)
+	case TLSRoute:
+		put(s, s.tlsRoutes, c, t)
+	case ListenerSet:
+		put(s, s.sets, c, t)
+	case BackendTLSPolicy:
+		put(s, s.policies, c, t)
+	case Secret:
+		put(s, s.secrets, c, t)
+	case ConfigMap:
+		put(s, s.configMaps, c, t)
 	default:
 		panic(fmt.Sprintf("kube: change of kind %d", c.Kind))
 	}
@@ -118,7 +157,7 @@ func put[T Object](s *Snapshot, tab table[T], c *Change, t *Touched) {
 		t.Changed[c.Kind] = append(t.Changed[c.Kind], c.Name)
 		return
 	}
-	now, ok := c.Object.(T)
+	now, ok := kept(c.Object).(T)
 	if !ok {
 		panic(fmt.Sprintf("kube: change of %s %s with an object of type %T", c.Kind, c.Name, c.Object))
 	}
@@ -147,10 +186,15 @@ func (s *Snapshot) relink(c *Change, old, now []link, t *Touched) {
 	for _, l := range now {
 		s.links.Add(l, r)
 	}
-	if c.Kind == EndpointSlice {
-		for _, ls := range [][]link{old, now} {
-			for _, l := range ls {
+	for _, ls := range [][]link{old, now} {
+		for _, l := range ls {
+			switch l.relation {
+			case toService:
 				t.Backends = append(t.Backends, l.to)
+			case setTo:
+				t.Parents = append(t.Parents, l.to)
+			case toTarget:
+				t.Targets = append(t.Targets, l.to)
 			}
 		}
 	}

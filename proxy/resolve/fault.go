@@ -3,10 +3,11 @@ package resolve
 import (
 	"fmt"
 	"strconv"
-	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"headgate.dev/proxy/resolve/condition"
 )
 
 // fault is why a rule is dropped. A nil *fault is none.
@@ -50,60 +51,47 @@ func (v *verdict) add(index int, name string, f *fault) {
 
 // resolvedRefs is the condition ResolvedRefs. The reason is that of the first reference; the message names them all, within
 // bounds.
-func (v *verdict) resolvedRefs() Condition {
+func (v *verdict) resolvedRefs() condition.Condition {
 	if len(v.refs) == 0 {
 		return allRefsResolved
 	}
-	return Condition{
+	return condition.Condition{
 		Type: string(gwv1.RouteConditionResolvedRefs), Status: metav1.ConditionFalse,
-		Reason: string(v.refs[0].reason), Message: bounded(len(v.refs), func(i int) string { return v.refs[i].message }),
+		Reason: string(v.refs[0].reason), Message: condition.Bounded(len(v.refs), func(i int) string { return v.refs[i].message }),
 	}
 }
 
-var allRefsResolved = Condition{
+var allRefsResolved = condition.Condition{
 	Type: string(gwv1.RouteConditionResolvedRefs), Status: metav1.ConditionTrue,
 	Reason: string(gwv1.RouteReasonResolvedRefs), Message: "every reference is resolved",
 }
 
-// bounded joins the first few of n messages and says how many more there are.
-func bounded(n int, message func(int) string) string {
-	const most = 5
-	parts := make([]string, 0, most+1)
-	for i := range min(n, most) {
-		parts = append(parts, message(i))
-	}
-	if n > most {
-		parts = append(parts, fmt.Sprintf("and %d more", n-most))
-	}
-	return strings.Join(parts, "; ")
-}
-
 // conditions completes what attach said about one parent: a route of which every rule is dropped is not accepted; one with some
 // is partially invalid, in the wording that the API prescribes ("MUST start with the prefix \"Dropped Rule\"").
-func (v *verdict) conditions(accepted []Condition) []Condition {
+func (v *verdict) conditions(accepted []condition.Condition) []condition.Condition {
 	refs := v.resolvedRefs()
 	if len(v.refs) == 0 && len(v.dropped) == 0 && v.whole == nil && accepted[0].Status == metav1.ConditionTrue {
 		return soundRoute
 	}
-	out := []Condition{accepted[0], refs}
+	out := []condition.Condition{accepted[0], refs}
 	switch {
 	case accepted[0].Status != metav1.ConditionTrue:
 	case v.whole != nil:
 		out[0] = notAccepted(v.whole.reason, v.whole.message)[0]
 	case len(v.dropped) > 0 && len(v.dropped) == v.rules:
-		out[0] = notAccepted(v.dropped[0].fault.reason, "every rule is dropped: "+bounded(len(v.dropped), v.droppedWords))[0]
+		out[0] = notAccepted(v.dropped[0].fault.reason, "every rule is dropped: "+condition.Bounded(len(v.dropped), v.droppedWords))[0]
 	case len(v.dropped) > 0:
-		out = append(out, Condition{
+		out = append(out, condition.Condition{
 			Type: string(gwv1.RouteConditionPartiallyInvalid), Status: metav1.ConditionTrue,
 			Reason:  string(gwv1.RouteReasonUnsupportedValue),
-			Message: "Dropped Rule " + bounded(len(v.dropped), v.droppedWords) + "; requests that match are answered 500",
+			Message: "Dropped Rule " + condition.Bounded(len(v.dropped), v.droppedWords) + "; requests that match are answered 500",
 		})
 	}
 	return out
 }
 
 // soundRoute is what nearly all routes have.
-var soundRoute = []Condition{acceptedRoute[0], allRefsResolved}
+var soundRoute = []condition.Condition{acceptedRoute[0], allRefsResolved}
 
 func (v *verdict) droppedWords(i int) string {
 	d := v.dropped[i]

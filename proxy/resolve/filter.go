@@ -8,6 +8,7 @@ import (
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"headgate.dev/proxy/model"
+	"headgate.dev/proxy/resolve/hostname"
 )
 
 // filterSet is what a list of filters comes to.
@@ -191,7 +192,7 @@ func preciseHost(h *gwv1.PreciseHostname, field string) (string, *fault) {
 		return "", nil
 	}
 	name := strings.ToLower(string(*h))
-	if !validPreciseHostname(name) {
+	if !hostname.ValidPrecise(name) {
 		return "", unsupported("%s: %q is not a DNS name", field, *h)
 	}
 	return name, nil

@@ -19,6 +19,9 @@ import (
 	"headgate.dev/proxy/kube"
 	"headgate.dev/proxy/model"
 	"headgate.dev/proxy/resolve"
+	"headgate.dev/proxy/resolve/backend"
+	"headgate.dev/proxy/resolve/condition"
+	"headgate.dev/proxy/resolve/gateway"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected output in testdata")
@@ -95,32 +98,42 @@ func snapshotOf(t testing.TB, data []byte) *kube.Snapshot {
 
 // world is everything that the objects of a snapshot come to, put together as the engine does.
 type world struct {
-	s        *kube.Snapshot
-	gateways map[types.NamespacedName]*resolve.GatewayResult
-	routes   []*resolve.RouteResult
-	hosts    []*model.Host
-	clusters []model.ClusterID
+	s         *kube.Snapshot
+	gateways  map[types.NamespacedName]*gateway.Result
+	routes    []*resolve.RouteResult
+	hosts     []*model.Host
+	listeners []*model.Listener
+	clusters  []model.ClusterID
 }
 
 func worldOf(s *kube.Snapshot) *world {
-	w := &world{s: s, gateways: map[types.NamespacedName]*resolve.GatewayResult{}}
+	w := &world{s: s, gateways: map[types.NamespacedName]*gateway.Result{}}
 	contributions := map[model.HostID][]resolve.Contribution{}
-	owners := map[model.HostID]*resolve.GatewayResult{}
+	owners := map[model.HostID]*gateway.Result{}
 	for _, name := range s.Names(kube.Gateway) {
-		g := resolve.Gateway(s, name)
+		g := gateway.Resolve(s, name)
 		w.gateways[name] = g
 		for _, id := range g.Hosts {
 			contributions[id], owners[id] = nil, g
 		}
 	}
-	for _, name := range s.Names(kube.HTTPRoute) {
-		r := resolve.HTTPRoute(s, name, func(n types.NamespacedName) *resolve.GatewayResult { return w.gateways[n] })
+	sockets := map[model.ListenerID][]resolve.L4Contribution{}
+	for _, ref := range routesOf(s) {
+		r := resolve.Route(s, ref, func(n types.NamespacedName) *gateway.Result { return w.gateways[n] })
 		w.routes = append(w.routes, r)
+		for i := range r.L4 {
+			sockets[r.L4[i].Listener] = append(sockets[r.L4[i].Listener], resolve.L4Contribution{Route: r, Attachment: &r.L4[i]})
+		}
 		for _, a := range r.Attachments {
 			contributions[a.Host] = append(contributions[a.Host], resolve.Contribution{Route: r, Specificity: a.Specificity})
 			owners[a.Host] = w.gateways[a.Gateway]
 		}
 		w.clusters = append(w.clusters, r.Clusters...)
+	}
+	for _, name := range s.Names(kube.Gateway) {
+		for _, l := range w.gateways[name].Sockets {
+			w.listeners = append(w.listeners, resolve.Listener(w.gateways[name], l.ID(), sockets[l.ID()]))
+		}
 	}
 	for id, cs := range contributions {
 		w.hosts = append(w.hosts, resolve.Host(owners[id], id, cs))
@@ -133,13 +146,23 @@ func worldOf(s *kube.Snapshot) *world {
 	return w
 }
 
-func (w *world) attached(g types.NamespacedName) map[string]int32 {
+func routesOf(s *kube.Snapshot) []kube.Ref {
+	var out []kube.Ref
+	for _, k := range kube.RouteKinds {
+		for _, n := range s.Names(k) {
+			out = append(out, kube.Ref{Kind: k, Name: n})
+		}
+	}
+	return out
+}
+
+func (w *world) attached(g, set types.NamespacedName) map[string]int32 {
 	out := map[string]int32{}
 	for _, r := range w.routes {
 		seen := map[string]bool{}
 		for _, p := range r.Parents {
 			for _, l := range p.Listeners {
-				if p.Gateway == g && !seen[l] {
+				if p.Gateway == g && p.Set == set && !seen[l] {
 					seen[l] = true
 					out[l]++
 				}
@@ -154,7 +177,7 @@ func resolveAll(s *kube.Snapshot) string {
 	var b strings.Builder
 	w := worldOf(s)
 	for _, name := range s.Names(kube.GatewayClass) {
-		c := resolve.Class(s, name.Name, "headgate.dev/gateway")
+		c := gateway.ResolveClass(s, name.Name, "headgate.dev/gateway")
 		fmt.Fprintf(&b, "class %s ours=%v accepted=%v\n", c.Name, c.Ours, c.Accepted())
 		printConditions(&b, "  ", c.Conditions)
 	}
@@ -162,18 +185,27 @@ func resolveAll(s *kube.Snapshot) string {
 		g := w.gateways[name]
 		fmt.Fprintf(&b, "gateway %s\n", name)
 		printConditions(&b, "  ", g.Conditions)
-		attached := w.attached(name)
-		for _, l := range g.Listeners {
-			kinds := make([]string, len(l.Kinds))
-			for i, k := range l.Kinds {
-				kinds[i] = string(k.Kind)
+		printListeners(&b, "  ", g.Listeners, w.attached(name, types.NamespacedName{}))
+		for i := range g.Sets {
+			set := &g.Sets[i]
+			fmt.Fprintf(&b, "  set %s attached=%v\n", set.Name, set.Attached)
+			printConditions(&b, "    ", set.Conditions)
+			printListeners(&b, "    ", set.Listeners, w.attached(name, set.Name))
+		}
+		for _, secret := range g.Secrets {
+			fmt.Fprintf(&b, "  secret %s\n", secret.ID)
+		}
+		if g.BackendClient != "" {
+			fmt.Fprintf(&b, "  shows backends %s\n", g.BackendClient)
+		}
+		for _, t := range g.Tables {
+			if len(t.Misdirected) > 0 {
+				fmt.Fprintf(&b, "  misdirected in %s: %v\n", t.ID, t.Misdirected)
 			}
-			fmt.Fprintf(&b, "  listener %s %s :%d %q kinds=%v attached=%d usable=%v\n", l.Name, l.Protocol, l.Port, l.Hostname, kinds, attached[l.Name], l.Usable)
-			printConditions(&b, "    ", l.Conditions)
 		}
-		for _, l := range g.Sockets {
-			fmt.Fprintf(&b, "  socket %s %d %s\n", l.Protocol, l.Port, l.Table)
-		}
+	}
+	for _, l := range w.listeners {
+		printSocket(&b, l)
 	}
 	for _, r := range w.routes {
 		fmt.Fprintf(&b, "route %s %s\n", r.Kind, r.Name)
@@ -181,6 +213,9 @@ func resolveAll(s *kube.Snapshot) string {
 			section := ""
 			if p.Ref.SectionName != nil {
 				section = "#" + string(*p.Ref.SectionName)
+			}
+			if p.Set != (types.NamespacedName{}) {
+				section += " of set " + p.Set.String()
 			}
 			fmt.Fprintf(&b, "  parent %s%s listeners=%v\n", p.Gateway, section, p.Listeners)
 			printConditions(&b, "    ", p.Conditions)
@@ -193,8 +228,12 @@ func resolveAll(s *kube.Snapshot) string {
 		}
 	}
 	for _, c := range w.clusters {
-		fmt.Fprintf(&b, "cluster %s exists=%v", c, resolve.Cluster(s, c) != nil)
-		for _, e := range resolve.Endpoints(s, c).List {
+		cluster, secrets := backend.Cluster(s, c, "")
+		fmt.Fprintf(&b, "cluster %s exists=%v", c, cluster != nil)
+		if cluster.TLS != nil {
+			fmt.Fprintf(&b, " tls=%+v secrets=%d", *cluster.TLS, len(secrets))
+		}
+		for _, e := range backend.Endpoints(s, c).List {
 			fmt.Fprintf(&b, " %s", e.Address)
 			if e.Draining {
 				b.WriteString("(draining)")
@@ -202,10 +241,86 @@ func resolveAll(s *kube.Snapshot) string {
 		}
 		b.WriteString("\n")
 	}
+	for _, name := range s.Names(kube.BackendTLSPolicy) {
+		fmt.Fprintf(&b, "policy %s\n", name)
+		for _, a := range backend.Policy(s, name, w.gatewaysOf).Ancestors {
+			fmt.Fprintf(&b, "  on %s\n", a.Gateway)
+			printConditions(&b, "    ", a.Conditions)
+		}
+	}
 	return b.String()
 }
 
-func printConditions(b *strings.Builder, indent string, cs []resolve.Condition) {
+// gatewaysOf lists the Gateways with routes to a Service.
+func (w *world) gatewaysOf(service types.NamespacedName) []types.NamespacedName {
+	var out []types.NamespacedName
+	for _, r := range w.routes {
+		if slices.ContainsFunc(r.Clusters, func(c model.ClusterID) bool { return types.NamespacedName(c.Service) == service }) {
+			for _, a := range r.Attachments {
+				out = append(out, a.Gateway)
+			}
+			for _, a := range r.L4 {
+				out = append(out, a.Gateway)
+			}
+		}
+	}
+	return out
+}
+
+func printListeners(b *strings.Builder, indent string, ls []gateway.Listener, attached map[string]int32) {
+	for _, l := range ls {
+		kinds := make([]string, len(l.Kinds))
+		for i, k := range l.Kinds {
+			kinds[i] = string(k.Kind)
+		}
+		fmt.Fprintf(b, "%slistener %s %s :%d %q kinds=%v attached=%d usable=%v\n", indent, l.Name, l.Protocol, l.Port, l.Hostname, kinds, attached[l.Name], l.Usable)
+		printConditions(b, indent+"  ", l.Conditions)
+	}
+}
+
+func printSocket(b *strings.Builder, l *model.Listener) {
+	fmt.Fprintf(b, "socket %s %s %d", l.Gateway, l.Protocol, l.Port)
+	if l.Table != "" {
+		fmt.Fprintf(b, " table %s", l.Table)
+	}
+	if l.Protocol == model.TCP || l.Protocol == model.UDP {
+		printShares(b, l.Forward)
+	}
+	b.WriteString("\n")
+	for _, c := range l.Chains {
+		fmt.Fprintf(b, "  chain %s", c.ServerName)
+		if c.Terminate != nil {
+			fmt.Fprintf(b, " certificates=%v", c.Terminate.Certificates)
+			if v := c.Terminate.Client; v != nil {
+				fmt.Fprintf(b, " clients=%+v", *v)
+			}
+		}
+		if c.Table != "" {
+			fmt.Fprintf(b, " table %s", c.Table)
+		} else {
+			printShares(b, c.Forward)
+		}
+		b.WriteString("\n")
+	}
+}
+
+func printShares(b *strings.Builder, f *model.L4Forward) {
+	if f == nil {
+		b.WriteString(" -> closed")
+		return
+	}
+	b.WriteString(" ->")
+	for _, s := range f.Shares {
+		name := "closed"
+		if s.Cluster != (model.ClusterID{}) {
+			name = s.Cluster.String()
+		}
+		fmt.Fprintf(b, " %s*%d", name, s.Weight)
+	}
+	fmt.Fprintf(b, " (%s)", f.Source.Object())
+}
+
+func printConditions(b *strings.Builder, indent string, cs []condition.Condition) {
 	for _, c := range cs {
 		good := c.Status == metav1.ConditionTrue && (c.Reason == c.Type)
 		if !good && c.Reason != "NoConflicts" {
@@ -217,6 +332,9 @@ func printConditions(b *strings.Builder, indent string, cs []resolve.Condition) 
 func printRoute(b *strings.Builder, r *model.Route) {
 	m := &r.Match
 	fmt.Fprintf(b, "  %s%s", [...]string{"", "=", "~"}[m.PathKind], m.Path)
+	if m.GRPC {
+		b.WriteString(" grpc")
+	}
 	if m.Method != "" {
 		fmt.Fprintf(b, " %s", m.Method)
 	}

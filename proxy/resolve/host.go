@@ -6,6 +6,7 @@ import (
 
 	"headgate.dev/proxy/kube"
 	"headgate.dev/proxy/model"
+	"headgate.dev/proxy/resolve/gateway"
 )
 
 // Host puts the routes of one host of the gateway in the order in which they are tried. Each route contributes once; the order
@@ -15,15 +16,15 @@ import (
 // The order (Gateway API, HTTPRouteSpec.hostnames and HTTPRouteRule.matches): the more specific hostname as the routes wrote
 // it; then the match, as comparePrecedence says; then the older route; then namespace and name; then the place within the
 // route. Of two identical matches the first answers.
-func Host(g *GatewayResult, id model.HostID, contributions []Contribution) *model.Host {
-	socket := g.socket(id.Table)
-	if socket == nil {
+func Host(g *gateway.Result, id model.HostID, contributions []Contribution) *model.Host {
+	table := g.Table(id.Table)
+	if table == nil {
 		return nil
 	}
-	h := &model.Host{ID: id, Gateway: socket.Gateway, Port: socket.Port, Protocol: socket.Protocol}
+	h := &model.Host{ID: id, Gateway: table.Gateway, Port: table.Port, Protocol: table.Protocol}
 	switch len(contributions) {
 	case 0:
-		if _, named := slices.BinarySearchFunc(g.Hosts, id, compareHosts); !named {
+		if _, named := slices.BinarySearchFunc(g.Hosts, id, gateway.CompareHosts); !named {
 			return nil
 		}
 	case 1:
@@ -62,22 +63,34 @@ func merge(contributions []Contribution) []model.Route {
 }
 
 func compareContributions(a, b Contribution) int {
-	return cmp.Or(
-		cmp.Compare(b.Specificity, a.Specificity),
-		a.Route.Created.Compare(b.Route.Created),
-		kube.CompareNames(a.Route.Name, b.Route.Name),
-		cmp.Compare(a.Route.Kind, b.Route.Kind))
+	return cmp.Or(cmp.Compare(b.Specificity, a.Specificity), compareRoutes(a.Route, b.Route))
+}
+
+// compareRoutes orders by age, then name; routes of different kinds that have these in common, by kind.
+func compareRoutes(a, b *RouteResult) int {
+	return cmp.Or(a.Created.Compare(b.Created), kube.CompareNames(a.Name, b.Name), cmp.Compare(a.Kind, b.Kind))
 }
 
 // comparePrecedence orders matches: an exact path, then regular expressions, then prefixes, of two of a kind the longer one;
-// then those with a method; then more headers; then more query parameters (Gateway API, HTTPRouteRule.matches). The API
-// leaves the place of regular expressions open: before prefixes is where the other gateways built on Envoy have them.
+// then those for gRPC; then those with a method; then more headers; then more query parameters (Gateway API,
+// HTTPRouteRule.matches). The API leaves the place of regular expressions open: before prefixes is where the other gateways
+// built on Envoy have them. For gRPC a service goes before a method of any service (GRPCRouteRule.matches), which is a regular
+// expression too: it stands behind the prefixes, and before "/".
+//
+// How HTTPRoutes and GRPCRoutes go together the API leaves open as well: of equal paths the one for gRPC goes first, because
+// it matches less.
 func comparePrecedence(a, b *model.Match) int {
-	if c := cmp.Compare(pathRank[a.PathKind], pathRank[b.PathKind]); c != 0 {
+	if c := cmp.Compare(pathRank(a), pathRank(b)); c != 0 {
 		return c
 	}
 	if c := cmp.Compare(len(b.Path), len(a.Path)); c != 0 {
 		return c
+	}
+	if a.GRPC != b.GRPC {
+		if a.GRPC {
+			return -1
+		}
+		return 1
 	}
 	if c := cmp.Compare(min(len(b.Method), 1), min(len(a.Method), 1)); c != 0 {
 		return c
@@ -85,4 +98,17 @@ func comparePrecedence(a, b *model.Match) int {
 	return cmp.Or(cmp.Compare(len(b.Headers), len(a.Headers)), cmp.Compare(len(b.Query), len(a.Query)))
 }
 
-var pathRank = [...]int{model.PathExact: 0, model.PathRegex: 1, model.PathPrefix: 2}
+func pathRank(m *model.Match) int {
+	switch {
+	case m.PathKind == model.PathExact:
+		return 0
+	case m.PathKind == model.PathRegex && !m.GRPC:
+		return 1
+	case m.PathKind == model.PathPrefix && m.Path != "/":
+		return 2
+	case m.PathKind == model.PathRegex:
+		return 3
+	default:
+		return 4
+	}
+}

@@ -17,7 +17,7 @@ func (b *httpRules) mirror(in *gwv1.HTTPRequestMirrorFilter, fs *filterSet, fiel
 	if f != nil {
 		return f
 	}
-	m.Cluster = b.backend(&in.BackendRef, field)
+	m.Cluster = b.backend(&in.BackendRef, b.use, field)
 	if (m.Cluster != model.ClusterID{}) && m.Numerator > 0 {
 		fs.mirrors = append(fs.mirrors, m)
 	}

@@ -5,12 +5,14 @@ import (
 	"slices"
 	"strings"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"headgate.dev/proxy/kube"
 	"headgate.dev/proxy/model"
+	"headgate.dev/proxy/resolve/condition"
+	"headgate.dev/proxy/resolve/gateway"
+	"headgate.dev/proxy/resolve/hostname"
 )
 
 // attacher works out which listeners and hosts a route of any kind attaches to.
@@ -19,43 +21,79 @@ type attacher struct {
 	kind      kube.Kind
 	namespace string
 	hostnames []string // in lower case
-	gateways  func(types.NamespacedName) *GatewayResult
+	gateways  func(types.NamespacedName) *gateway.Result
 
 	parents     []Parent
 	attachments []Attachment
+	l4          []L4Attachment
 }
 
 // attach looks at each parentRef. Those that name no Gateway of ours leave no trace: their status belongs to others.
 func (a *attacher) attach(refs []gwv1.ParentReference) {
 	for i := range refs {
-		name, ok := kube.ParentGateway(a.namespace, &refs[i])
-		if !ok {
+		g, set := a.gateway(&refs[i])
+		if g == nil {
 			continue
 		}
-		if g := a.gateways(name); g != nil {
-			if a.parents == nil {
-				a.parents = make([]Parent, 0, len(refs)-i)
-			}
-			a.parents = append(a.parents, a.parent(g, refs[i]))
+		if a.parents == nil {
+			a.parents = make([]Parent, 0, len(refs)-i)
 		}
+		a.parents = append(a.parents, a.parent(g, set, refs[i]))
 	}
 	if len(a.attachments) > 1 {
 		a.attachments = dedupe(a.attachments)
 	}
+	if len(a.l4) > 1 {
+		a.l4 = dedupeL4(a.l4)
+	}
+}
+
+// gateway finds the Gateway of a parentRef, nil when it is none of ours, and the set where the parentRef names one.
+func (a *attacher) gateway(ref *gwv1.ParentReference) (*gateway.Result, *gateway.ListenerSet) {
+	if name, ok := kube.ParentGateway(a.namespace, ref); ok {
+		return a.gateways(name), nil
+	}
+	name, ok := kube.ParentSet(a.namespace, ref)
+	if !ok {
+		return nil, nil
+	}
+	o := a.s.ListenerSet(name)
+	if o == nil {
+		return nil, nil
+	}
+	owner, ok := kube.GatewayOfSet(o)
+	if !ok {
+		return nil, nil
+	}
+	g := a.gateways(owner)
+	if g == nil {
+		return nil, nil
+	}
+	set := g.Set(name)
+	if set == nil {
+		return nil, nil
+	}
+	return g, set
 }
 
 // parent decides about one parentRef, in the order in which the reasons exclude each other: no listener of that name
-// and port, none that takes such a route, none with a hostname in common.
-func (a *attacher) parent(g *GatewayResult, ref gwv1.ParentReference) Parent {
+// and port, none that takes such a route, none with a hostname in common. Without a section, a Gateway stands for its own
+// listeners and not for those of its sets (GEP-1713).
+func (a *attacher) parent(g *gateway.Result, set *gateway.ListenerSet, ref gwv1.ParentReference) Parent {
 	p := Parent{Ref: ref, Gateway: g.Name}
+	listeners, what := g.Listeners, "Gateway "
+	title := g.Name
+	if set != nil {
+		p.Set, listeners, what, title = set.Name, set.Listeners, "ListenerSet ", set.Name
+	}
 	named, allowed := false, false
-	for i := range g.Listeners {
-		l := &g.Listeners[i]
+	for i := range listeners {
+		l := &listeners[i]
 		if (ref.SectionName != nil && string(*ref.SectionName) != l.Name) || (ref.Port != nil && *ref.Port != l.Port) {
 			continue
 		}
 		named = true
-		if !l.takes(a.s, a.kind, a.namespace, g.Name.Namespace) {
+		if !l.Takes(a.s, a.kind, a.namespace) {
 			continue
 		}
 		allowed = true
@@ -69,30 +107,27 @@ func (a *attacher) parent(g *GatewayResult, ref gwv1.ParentReference) Parent {
 	switch {
 	case len(p.Listeners) > 0:
 		p.Conditions = acceptedRoute
+	case set != nil && !set.Attached:
+		p.Conditions = notAccepted(gwv1.RouteReasonNotAllowedByListeners,
+			what+title.String()+" is not taken by its Gateway; see the conditions there")
 	case !named:
 		p.Conditions = notAccepted(gwv1.RouteReasonNoMatchingParent,
-			"Gateway "+g.Name.String()+" has no listener"+wanted(&ref)+"; it has "+g.listenerNames())
+			what+title.String()+" has no listener"+wanted(&ref)+"; it has "+listenerNames(listeners))
 	case !allowed:
-		p.Conditions = notAccepted(gwv1.RouteReasonNotAllowedByListeners, "no listener of Gateway "+g.Name.String()+
+		p.Conditions = notAccepted(gwv1.RouteReasonNotAllowedByListeners, "no listener of "+what+title.String()+
 			wanted(&ref)+" takes routes of kind "+a.kind.String()+" from namespace "+a.namespace+"; see allowedRoutes there")
 	default:
 		p.Conditions = notAccepted(gwv1.RouteReasonNoMatchingListenerHostname, "no hostname of the route ("+
-			strings.Join(a.hostnames, ", ")+") is one of the listeners of Gateway "+g.Name.String()+wanted(&ref))
+			strings.Join(a.hostnames, ", ")+") is one of the listeners of "+what+title.String()+wanted(&ref))
 	}
 	return p
 }
 
 // acceptedRoute is the beginning of the conditions of every route that is all right; shared, because nearly all are.
-var acceptedRoute = []Condition{{
-	Type: string(gwv1.RouteConditionAccepted), Status: metav1.ConditionTrue,
-	Reason: string(gwv1.RouteReasonAccepted), Message: "the route is attached",
-}}
+var acceptedRoute = []condition.Condition{condition.True(gwv1.RouteConditionAccepted, gwv1.RouteReasonAccepted, "the route is attached")}
 
-func notAccepted(reason gwv1.RouteConditionReason, message string) []Condition {
-	return []Condition{{
-		Type: string(gwv1.RouteConditionAccepted), Status: metav1.ConditionFalse,
-		Reason: string(reason), Message: message,
-	}}
+func notAccepted(reason gwv1.RouteConditionReason, message string) []condition.Condition {
+	return []condition.Condition{condition.False(gwv1.RouteConditionAccepted, reason, message)}
 }
 
 // wanted says which listeners a parentRef asks for, for a message.
@@ -107,23 +142,27 @@ func wanted(ref *gwv1.ParentReference) string {
 	return b.String()
 }
 
-func (g *GatewayResult) listenerNames() string {
-	names := make([]string, len(g.Listeners))
-	for i := range g.Listeners {
-		names[i] = g.Listeners[i].Name + " (port " + itoa(g.Listeners[i].Port) + ")"
+func listenerNames(listeners []gateway.Listener) string {
+	names := make([]string, len(listeners))
+	for i := range listeners {
+		names[i] = listeners[i].Name + " (port " + itoa(listeners[i].Port) + ")"
 	}
 	return strings.Join(names, ", ")
 }
 
 // hosts adds the hosts that the route answers through the listener, and tells whether they have a hostname in common at all. A
 // listener that is not served, and a host that another listener owns, count for that, and carry no traffic.
-func (a *attacher) hosts(g *GatewayResult, l *Listener) (common bool) {
+func (a *attacher) hosts(g *gateway.Result, l *gateway.Listener) (common bool) {
+	if l.Protocol == model.TCP || l.Protocol == model.UDP {
+		a.socket(g, l, "", "")
+		return true
+	}
 	if len(a.hostnames) == 0 {
-		a.host(g, l, cmp.Or(l.Hostname, anyHost), "")
+		a.host(g, l, l.ServerName(), "")
 		return true
 	}
 	for _, h := range a.hostnames {
-		if name, ok := intersect(l.Hostname, h); ok {
+		if name, ok := hostname.Intersect(l.Hostname, h); ok {
 			common = true
 			a.host(g, l, name, h)
 		}
@@ -131,26 +170,56 @@ func (a *attacher) hosts(g *GatewayResult, l *Listener) (common bool) {
 	return common
 }
 
-func (a *attacher) host(g *GatewayResult, l *Listener, name, original string) {
-	if !l.Usable {
+func (a *attacher) host(g *gateway.Result, l *gateway.Listener, name, original string) {
+	if !l.Usable || g.Owner(l, name) != l {
 		return
 	}
-	id := model.HostID{Table: l.Table, Name: name}
-	if g.Owner(id) != l {
+	if l.Protocol == model.TLS {
+		a.socket(g, l, name, original)
 		return
 	}
 	if a.attachments == nil {
 		a.attachments = make([]Attachment, 0, max(len(a.hostnames), 1))
 	}
 	a.attachments = append(a.attachments, Attachment{
-		Gateway: g.Name, Host: id, Listener: l.Name, Specificity: specificity(original),
+		Gateway: g.Name, Host: model.HostID{Table: l.Table, Name: name}, Set: l.Set, Listener: l.Name, Specificity: hostname.Specificity(original),
+	})
+}
+
+// socket adds what a route answers below HTTP.
+func (a *attacher) socket(g *gateway.Result, l *gateway.Listener, name, original string) {
+	if !l.Usable {
+		return
+	}
+	a.l4 = append(a.l4, L4Attachment{
+		Gateway: g.Name, Listener: l.Socket(g.Name), ServerName: name, Set: l.Set, Name: l.Name, Specificity: hostname.Specificity(original),
 	})
 }
 
 // dedupe sorts, and keeps of several attachments to one host the most specific.
 func dedupe(as []Attachment) []Attachment {
 	slices.SortFunc(as, func(x, y Attachment) int {
-		return cmp.Or(kube.CompareNames(x.Gateway, y.Gateway), compareHosts(x.Host, y.Host), cmp.Compare(y.Specificity, x.Specificity))
+		return cmp.Or(kube.CompareNames(x.Gateway, y.Gateway), gateway.CompareHosts(x.Host, y.Host), cmp.Compare(y.Specificity, x.Specificity))
 	})
 	return slices.CompactFunc(as, func(x, y Attachment) bool { return x.Host == y.Host })
+}
+
+func dedupeL4(as []L4Attachment) []L4Attachment {
+	slices.SortFunc(as, func(x, y L4Attachment) int {
+		return cmp.Or(kube.CompareNames(x.Gateway, y.Gateway), compareListeners(x.Listener, y.Listener),
+			cmp.Compare(x.ServerName, y.ServerName), cmp.Compare(y.Specificity, x.Specificity))
+	})
+	return slices.CompactFunc(as, func(x, y L4Attachment) bool { return x.Listener == y.Listener && x.ServerName == y.ServerName })
+}
+
+// compareListeners orders the sockets of one Gateway by port, UDP last.
+func compareListeners(a, b model.ListenerID) int {
+	switch {
+	case a.Port != b.Port || a.UDP == b.UDP:
+		return cmp.Compare(a.Port, b.Port)
+	case b.UDP:
+		return -1
+	default:
+		return 1
+	}
 }

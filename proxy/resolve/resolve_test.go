@@ -17,6 +17,8 @@ import (
 	"headgate.dev/proxy/kube/kubetest"
 	"headgate.dev/proxy/model"
 	"headgate.dev/proxy/resolve"
+	"headgate.dev/proxy/resolve/backend"
+	"headgate.dev/proxy/resolve/gateway"
 )
 
 // FuzzWorlds resolves random clusters and checks what has to hold in each of them.
@@ -41,10 +43,10 @@ func FuzzWorlds(f *testing.F) {
 			checkHost(t, w, h)
 		}
 		for _, c := range w.clusters {
-			if resolve.Cluster(s, c) == nil {
+			if exists(s, c) == nil {
 				t.Errorf("cluster %s is named and does not exist", c)
 			}
-			if list := resolve.Endpoints(s, c).List; !slices.IsSortedFunc(list, func(a, b model.Endpoint) int { return a.Address.Compare(b.Address) }) {
+			if list := backend.Endpoints(s, c).List; !slices.IsSortedFunc(list, func(a, b model.Endpoint) int { return a.Address.Compare(b.Address) }) {
 				t.Errorf("endpoints of %s are not sorted: %v", c, list)
 			}
 		}
@@ -93,7 +95,7 @@ func checkRoute(t *testing.T, w *world, r *resolve.RouteResult) {
 		if i > 0 && r.Attachments[i-1].Host == a.Host {
 			t.Errorf("%s answers %v twice", r.Name, a.Host)
 		}
-		if l := w.gateways[a.Gateway].Listener(a.Listener); l == nil || !l.Usable || l.Table != a.Host.Table {
+		if l := w.gateways[a.Gateway].Find(a.Set, a.Listener); l == nil || !l.Usable || l.Table != a.Host.Table {
 			t.Errorf("%s: attachment %+v to listener %+v", r.Name, a, l)
 		}
 	}
@@ -158,11 +160,16 @@ func TestHostOrderOfContributions(t *testing.T) {
 	}
 }
 
+func exists(s *kube.Snapshot, id model.ClusterID) *model.Cluster {
+	c, _ := backend.Cluster(s, id, "")
+	return c
+}
+
 // TestAbsent: what does not exist resolves to nothing.
 func TestAbsent(t *testing.T) {
 	s, n := kube.NewSnapshot(), types.NamespacedName{Namespace: "a", Name: "b"}
 	id := model.ClusterID{Service: model.Name(n), Port: 80, Protocol: model.HTTP}
-	if resolve.Gateway(s, n) != nil || resolve.HTTPRoute(s, n, nil) != nil || resolve.Class(s, "b", "c/d").Ours || resolve.Cluster(s, id) != nil || len(resolve.Endpoints(s, id).List) != 0 {
+	if gateway.Resolve(s, n) != nil || resolve.Route(s, kube.Ref{Kind: kube.HTTPRoute, Name: n}, nil) != nil || gateway.ResolveClass(s, "b", "c/d").Ours || exists(s, id) != nil || len(backend.Endpoints(s, id).List) != 0 {
 		t.Error("something came of nothing")
 	}
 }
@@ -195,7 +202,7 @@ func BenchmarkRouteAndHost(b *testing.B) {
 			s := snapshotOf(b, manyRoutes(n))
 			w := worldOf(s)
 			g := w.gateways[types.NamespacedName{Namespace: "default", Name: "gw"}]
-			gateways := func(types.NamespacedName) *resolve.GatewayResult { return g }
+			gateways := func(types.NamespacedName) *gateway.Result { return g }
 			cs := make([]resolve.Contribution, n)
 			for i, r := range w.routes {
 				cs[i] = resolve.Contribution{Route: r, Specificity: r.Attachments[0].Specificity}
@@ -203,7 +210,7 @@ func BenchmarkRouteAndHost(b *testing.B) {
 			name := types.NamespacedName{Namespace: "default", Name: "shop-0"}
 			b.ReportAllocs()
 			for b.Loop() {
-				r := resolve.HTTPRoute(s, name, gateways)
+				r := resolve.Route(s, kube.Ref{Kind: kube.HTTPRoute, Name: name}, gateways)
 				cs[0] = resolve.Contribution{Route: r, Specificity: r.Attachments[0].Specificity}
 				resolve.Host(g, r.Attachments[0].Host, cs)
 			}
@@ -223,6 +230,6 @@ func BenchmarkEndpoints(b *testing.B) {
 	id := model.ClusterID{Service: model.Name{Namespace: "default", Name: "shop-0"}, Port: 8080, Protocol: model.HTTP}
 	b.ReportAllocs()
 	for b.Loop() {
-		resolve.Endpoints(s, id)
+		backend.Endpoints(s, id)
 	}
 }

@@ -9,11 +9,14 @@ import (
 
 	"headgate.dev/proxy/kube"
 	"headgate.dev/proxy/model"
+	"headgate.dev/proxy/resolve/backend"
 )
 
-// statusInternalServerError is what requests get that a rule matches and no backend may have (Gateway API,
-// HTTPRouteRule.backendRefs).
-const statusInternalServerError = 500
+// What requests get that are matched and cannot be forwarded.
+const (
+	statusInternalServerError = 500
+	statusUnavailable         = 503
+)
 
 // ruleBuilder collects the templates of a route of any kind, the clusters they name, and what is wrong.
 type ruleBuilder struct {
@@ -32,10 +35,18 @@ func CompareClusters(a, b model.ClusterID) int {
 		cmp.Compare(a.Port, b.Port), cmp.Compare(a.Protocol, b.Protocol))
 }
 
-// httpRules builds the templates of an HTTPRoute.
+// httpRules builds the templates of an HTTPRoute, and those of a GRPCRoute, whose rules are read as those of an HTTPRoute
+// apart from their matches.
 type httpRules struct {
 	ruleBuilder
+	use backend.Use
+	// unavailable is what requests get that a rule matches and no backend may have (HTTPRouteRule.backendRefs: 500;
+	// GRPCRouteRule.backendRefs: UNAVAILABLE, which is 503).
+	unavailable int
 }
+
+// matchReader reads match j of a rule.
+type matchReader func(j int) (model.Match, *fault)
 
 // everything is what a rule without a match, and a match without a path, stand for (Gateway API, HTTPRouteRule.matches).
 var everything = []gwv1.HTTPRouteMatch{{}}
@@ -48,25 +59,26 @@ func (b *httpRules) build(rules []gwv1.HTTPRouteRule) {
 	}
 	b.routes = make([]model.Route, 0, n)
 	for i := range rules {
-		b.rule(i, &rules[i])
+		matches := rules[i].Matches
+		if len(matches) == 0 {
+			matches = everything
+		}
+		b.rule(i, &rules[i], len(matches), func(j int) (model.Match, *fault) { return httpMatch(&matches[j], j) })
 	}
 }
 
-// rule makes a template of each match. One fault drops the whole rule, and whatever can be matched of it is answered 500.
-func (b *httpRules) rule(i int, rule *gwv1.HTTPRouteRule) {
+// rule makes a template of each of its matches, of which read gives the one of an index. One fault drops the whole rule, and
+// whatever can be matched of it is answered 500.
+func (b *httpRules) rule(i int, rule *gwv1.HTTPRouteRule, matches int, read matchReader) {
 	name := ""
 	if rule.Name != nil {
 		name = string(*rule.Name)
-	}
-	matches := rule.Matches
-	if len(matches) == 0 {
-		matches = everything
 	}
 	first, marked := len(b.routes), len(b.clusters)
 	var bad *fault
 	prefixes := true
 	for j := range matches {
-		m, f := httpMatch(&matches[j], j)
+		m, f := read(j)
 		if f != nil {
 			bad = cmp.Or(bad, f)
 			continue
@@ -117,7 +129,7 @@ func (b *httpRules) action(i int, rule *gwv1.HTTPRouteRule, prefixes bool) (mode
 		out.Redirect = fs.redirect
 	case forward == nil:
 		// No backend at all, none that is valid, or none with a weight (HTTPRouteRule.backendRefs).
-		return model.Route{Status: statusInternalServerError}, nil
+		return model.Route{Status: b.unavailable}, nil
 	default:
 		forward.Rewrite, forward.Mirrors = fs.rewrite, append(fs.mirrors, forward.Mirrors...)
 		hoist(forward)
@@ -186,12 +198,10 @@ func (b *httpRules) forward(i int, rule *gwv1.HTTPRouteRule) (*model.Forward, *f
 // backendShare reads one backendRef with its filters. A mirror of the only backend belongs to the rule; that of one among
 // several cannot be had.
 func (b *httpRules) backendShare(ref *gwv1.HTTPBackendRef, at place, rule *model.Forward, only bool) (model.Backend, *fault) {
-	be := model.Backend{Weight: 1}
-	if w := ref.Weight; w != nil {
-		if *w < 0 || *w > 1000000 {
-			return be, unsupported("backendRefs[%d].weight: %d is not between 0 and 1000000", at.backend, *w)
-		}
-		be.Weight = uint32(*w)
+	var be model.Backend
+	var f *fault
+	if be.Weight, f = weight(ref.Weight, at.backend); f != nil {
+		return be, f
 	}
 	fs, f := b.filters(ref.Filters, at)
 	switch {
@@ -204,7 +214,7 @@ func (b *httpRules) backendShare(ref *gwv1.HTTPBackendRef, at place, rule *model
 	}
 	rule.Mirrors = fs.mirrors
 	be.RequestHeaders, be.ResponseHeaders, be.Rewrite = fs.request, fs.response, fs.rewrite
-	be.Cluster = b.backend(&ref.BackendObjectReference, func() string { return at.field("") })
+	be.Cluster = b.backend(&ref.BackendObjectReference, b.use, func() string { return at.field("") })
 	return be, nil
 }
 

@@ -13,6 +13,8 @@ import (
 	"headgate.dev/proxy/kube"
 	"headgate.dev/proxy/model"
 	"headgate.dev/proxy/resolve"
+	"headgate.dev/proxy/resolve/condition"
+	"headgate.dev/proxy/resolve/gateway"
 )
 
 const controller = "headgate.dev/gateway"
@@ -124,7 +126,7 @@ func TestStatusOfLaterGeneration(t *testing.T) {
 
 func TestGatewayStatus(t *testing.T) {
 	s := snapshotOf(t, []byte(statusObjects))
-	g := resolve.Gateway(s, types.NamespacedName{Namespace: "default", Name: "gw"})
+	g := gateway.Resolve(s, types.NamespacedName{Namespace: "default", Name: "gw"})
 	address := []gwv1.GatewayStatusAddress{{Value: "10.0.0.1"}}
 	pending := gwv1.GatewayStatus{
 		Conditions: []metav1.Condition{
@@ -136,9 +138,9 @@ func TestGatewayStatus(t *testing.T) {
 			{Type: "example.com/Theirs", Status: "True", LastTransitionTime: early},
 		}}},
 	}
-	waiting := &resolve.Condition{Type: "Programmed", Status: metav1.ConditionFalse, Reason: "AddressNotAssigned", Message: "no address yet"}
-	got := resolve.GatewayStatus(g, resolve.GatewayFacts{Attached: map[string]int32{"http": 3}, NotProgrammed: waiting}, pending, late)
-	if c := got.Conditions; len(c) != 3 || c[0].Type != "example.com/Theirs" || c[1].Status != "True" || c[1].LastTransitionTime != late ||
+	waiting := &condition.Condition{Type: "Programmed", Status: metav1.ConditionFalse, Reason: "AddressNotAssigned", Message: "no address yet"}
+	got := gateway.Status(g, gateway.Facts{Attached: map[string]int32{"http": 3}, NotProgrammed: waiting}, pending, late)
+	if c := got.Conditions; len(c) != 4 || c[0].Type != "example.com/Theirs" || c[1].Status != "True" || c[1].LastTransitionTime != late ||
 		c[1].ObservedGeneration != 4 || c[2].Reason != "AddressNotAssigned" {
 		t.Errorf("conditions %+v", got.Conditions)
 	}
@@ -146,32 +148,31 @@ func TestGatewayStatus(t *testing.T) {
 		l[1].Conditions[0].LastTransitionTime != early || l[1].Conditions[2].LastTransitionTime != late {
 		t.Errorf("listeners %+v", got.Listeners)
 	}
-	up := resolve.GatewayStatus(g, resolve.GatewayFacts{Attached: map[string]int32{"http": 3}, Addresses: address}, got, early)
+	up := gateway.Status(g, gateway.Facts{Attached: map[string]int32{"http": 3}, Addresses: address}, got, early)
 	if c := up.Conditions[2]; c.Status != "True" || c.LastTransitionTime != early || up.Addresses[0].Value != "10.0.0.1" {
 		t.Errorf("programmed: %+v, %v", c, up.Addresses)
 	}
-	again := resolve.GatewayStatus(g, resolve.GatewayFacts{Attached: map[string]int32{"http": 3}, Addresses: address}, up, late)
+	again := gateway.Status(g, gateway.Facts{Attached: map[string]int32{"http": 3}, Addresses: address}, up, late)
 	if diff := cmp.Diff(up, again); diff != "" {
 		t.Errorf("written again:\n%s", diff)
 	}
 }
 
 func TestClassStatus(t *testing.T) {
-	c := resolve.ClassResult{Name: "x", Generation: 2, Ours: true, Conditions: []resolve.Condition{{Type: "Accepted", Status: "True", Reason: "Accepted"}}}
-	features := []gwv1.SupportedFeature{{Name: "Gateway"}}
-	got := resolve.ClassStatus(c, gwv1.GatewayClassStatus{SupportedFeatures: features}, late)
-	if len(got.Conditions) != 1 || got.Conditions[0].ObservedGeneration != 2 || len(got.SupportedFeatures) != 1 {
+	c := gateway.Class{Name: "x", Generation: 2, Ours: true, Conditions: []condition.Condition{{Type: "Accepted", Status: "True", Reason: "Accepted"}}}
+	got := gateway.ClassStatus(c, gwv1.GatewayClassStatus{SupportedFeatures: []gwv1.SupportedFeature{{Name: "Older"}}}, late)
+	if len(got.Conditions) != 1 || got.Conditions[0].ObservedGeneration != 2 || !cmp.Equal(got.SupportedFeatures, gateway.SupportedFeatures()) {
 		t.Errorf("got %+v", got)
 	}
-	if theirs := resolve.ClassStatus(resolve.ClassResult{}, got, early); !cmp.Equal(got, theirs) {
+	if theirs := gateway.ClassStatus(gateway.Class{}, got, early); !cmp.Equal(got, theirs) {
 		t.Errorf("a class that is not ours was written to: %+v", theirs)
 	}
 }
 
 // TestLongMessage: a message never exceeds what the API server takes.
 func TestLongMessage(t *testing.T) {
-	c := resolve.ClassResult{Ours: true, Conditions: []resolve.Condition{{Type: "Accepted", Status: "False", Message: strings.Repeat("é", 40000)}}}
-	got := resolve.ClassStatus(c, gwv1.GatewayClassStatus{}, late).Conditions[0].Message
+	c := gateway.Class{Ours: true, Conditions: []condition.Condition{{Type: "Accepted", Status: "False", Message: strings.Repeat("é", 40000)}}}
+	got := gateway.ClassStatus(c, gwv1.GatewayClassStatus{}, late).Conditions[0].Message
 	if len(got) > 32768 || strings.ContainsRune(got, '\uFFFD') || !strings.HasSuffix(got, " ...") {
 		t.Errorf("%d bytes, ends in %q", len(got), got[len(got)-8:])
 	}

@@ -3,71 +3,13 @@ package resolve
 import (
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"headgate.dev/proxy/kube"
 	"headgate.dev/proxy/model"
+	"headgate.dev/proxy/resolve/condition"
 )
-
-// Condition is a status condition before it is written: without a time, and with the generation of its owner. Messages
-// are stable: the same objects give the same text.
-type Condition struct {
-	Type    string
-	Status  metav1.ConditionStatus
-	Reason  string
-	Message string
-}
-
-// ClassResult is a GatewayClass as the rules see it.
-type ClassResult struct {
-	Name       string
-	Generation int64
-	// Ours is true when spec.controllerName is our controller's name. Without it, Conditions is empty: another
-	// controller's class is not ours to write.
-	Ours       bool
-	Conditions []Condition
-}
-
-// Accepted tells whether Gateways of the class are served.
-func (c ClassResult) Accepted() bool { return c.Ours && allTrue(c.Conditions) }
-
-// GatewayResult is a Gateway as the rules see it. It depends on the Gateway object alone.
-type GatewayResult struct {
-	Name       types.NamespacedName
-	Generation int64
-	// Listeners are the API listeners in the order of the spec.
-	Listeners []Listener
-	// Sockets are the ports that are to be opened, sorted; each has at least one usable API listener.
-	Sockets []*model.Listener
-	// Hosts are the hosts that exist without any route, because a usable API listener names them, sorted.
-	Hosts []model.HostID
-	// Addresses are the addresses that the spec asks for.
-	Addresses []gwv1.GatewaySpecAddress
-	// Conditions of the Gateway: Accepted and Programmed. Programmed here means "as far as the specification goes": whether
-	// proxies run and have an address is for the caller to add (GatewayFacts).
-	Conditions []Condition
-}
-
-// Listener is an API listener.
-type Listener struct {
-	Name     string
-	Port     int32
-	Protocol model.Protocol
-	Hostname string // in lower case; empty: any
-	// Table is where its requests are looked up; empty for a listener that is not usable.
-	Table model.TableID
-	// Kinds are the kinds of routes that may attach, for status.supportedKinds.
-	Kinds []gwv1.RouteGroupKind
-	// Usable listeners are served: accepted and without a conflict.
-	Usable     bool
-	Conditions []Condition // Accepted, Conflicted, Programmed, ResolvedRefs
-
-	from     gwv1.FromNamespaces
-	selector labels.Selector // with NamespacesFromSelector
-}
 
 // RouteResult is a route of any kind as the rules see it.
 type RouteResult struct {
@@ -75,14 +17,17 @@ type RouteResult struct {
 	Name       types.NamespacedName
 	Generation int64
 	Created    time.Time
-	// Parents has an entry for each parentRef that names one of our Gateways, in the order of the spec.
+	// Parents has an entry for each parentRef that names one of our Gateways, or a ListenerSet of one, in the order of the spec.
 	Parents []Parent
 	// Attachments are the hosts that the route answers, sorted by Gateway, host, and without repeats.
 	Attachments []Attachment
 	// Rules are the templates, one for each match of each rule, in the order in which they are tried within the route.
 	// They are shared by every host: read only.
 	Rules []model.Route
-	// Clusters are the backends and mirrors that Rules name, sorted, without repeats. Empty when nothing is attached.
+	// L4 are the sockets and server names that a TCPRoute, UDPRoute or TLSRoute answers, sorted by Gateway, listener, server name,
+	// and without repeats. Routes of HTTP have none; those of other kinds no Attachments and Rules.
+	L4 []L4Attachment
+	// Clusters are the backends and mirrors that Rules and L4 name, sorted, without repeats. Empty when nothing is attached.
 	Clusters []model.ClusterID
 
 	verdict verdict
@@ -92,23 +37,47 @@ type RouteResult struct {
 type Parent struct {
 	Ref     gwv1.ParentReference
 	Gateway types.NamespacedName
-	// Listeners are the names of the API listeners that count the route in their attachedRoutes, sorted. Empty unless the
-	// route is accepted.
+	// Set is the ListenerSet that the parentRef names; zero when it names the Gateway itself.
+	Set types.NamespacedName
+	// Listeners are the names of the API listeners, of the Gateway itself or of the Set, that count the route in their
+	// attachedRoutes, sorted. Empty unless the route is accepted.
 	Listeners  []string
-	Conditions []Condition // Accepted, ResolvedRefs, and PartiallyInvalid where it applies
+	Conditions []condition.Condition // Accepted, ResolvedRefs, and PartiallyInvalid where it applies
 
-	attached []Condition // what is to be said about the parent alone
+	attached []condition.Condition // what is to be said about the parent alone
 }
 
 // Attachment is one host that a route answers.
 type Attachment struct {
 	Gateway types.NamespacedName
 	Host    model.HostID
-	// Listener is the API listener that owns the host.
+	// Set and Listener name the API listener that owns the host, as gateway.Result.Find takes them.
+	Set      types.NamespacedName
 	Listener string
 	// Specificity orders routes that answer the same host: of the hostname as the route wrote it, not of its intersection
 	// with the listener's (Gateway API, HTTPRouteSpec.hostnames). Higher goes first.
 	Specificity int32
+}
+
+// L4Attachment is one part of a socket that a route answers: all of a TCP or UDP socket, one server name of a TLS one.
+type L4Attachment struct {
+	Gateway  types.NamespacedName
+	Listener model.ListenerID
+	// ServerName is exact, "*.example.com" or "*" for a TLS socket; empty for the others.
+	ServerName string
+	// Set and Name are the API listener that owns it, as gateway.Result.Find takes them.
+	Set  types.NamespacedName
+	Name string
+	// Specificity orders routes that answer the same server name, as in Attachment.
+	Specificity int32
+	// Forward is where the connections go; nil when no backend is valid and has a weight: they are closed.
+	Forward *model.L4Forward
+}
+
+// L4Contribution is one route's part of a socket.
+type L4Contribution struct {
+	Route      *RouteResult
+	Attachment *L4Attachment // one of Route.L4
 }
 
 // Contribution is one route's part of a host.
@@ -121,13 +90,4 @@ type Contribution struct {
 type Problem struct {
 	Source  model.Source
 	Message string
-}
-
-func allTrue(cs []Condition) bool {
-	for i := range cs {
-		if cs[i].Status != metav1.ConditionTrue {
-			return false
-		}
-	}
-	return true
 }

@@ -10,7 +10,7 @@ import (
 
 	"headgate.dev/proxy/kube"
 	"headgate.dev/proxy/model"
-	"headgate.dev/proxy/resolve"
+	gatewayrules "headgate.dev/proxy/resolve/gateway"
 	"headgate.dev/proxy/traffic"
 	"headgate.dev/schema/source"
 )
@@ -106,7 +106,7 @@ func (s *Stack) Hosts() (hosts []string, ports []int32) {
 	return slices.Compact(hosts), slices.Compact(ports)
 }
 
-func (s *Stack) explain(g *resolve.GatewayResult, socket *model.Listener, r traffic.Request) Explanation {
+func (s *Stack) explain(g *gatewayrules.Result, socket *model.Listener, r traffic.Request) Explanation {
 	in := traffic.Explain(func(name string) *model.Host {
 		return s.engine.Host(model.HostID{Table: socket.Table, Name: name})
 	}, r)
@@ -134,16 +134,16 @@ func (s *Stack) explain(g *resolve.GatewayResult, socket *model.Listener, r traf
 }
 
 // listenerOf finds the API listener that a host belongs to.
-func (s *Stack) listenerOf(g *resolve.GatewayResult, h *model.Host) Listener {
+func (s *Stack) listenerOf(g *gatewayrules.Result, h *model.Host) Listener {
 	out := Listener{Gateway: g.Name.String(), Port: h.Port, Host: "*"}
-	l := g.Owner(h.ID)
+	l := g.HostOwner(h.ID)
 	if l == nil {
 		return out
 	}
 	out.Name, out.Host = l.Name, cmp.Or(l.Hostname, "*")
-	gateway := s.engine.Snapshot().Gateway(g.Name)
-	for i := range gateway.Spec.Listeners {
-		if string(gateway.Spec.Listeners[i].Name) == l.Name {
+	object := s.engine.Snapshot().Gateway(g.Name)
+	for i := range object.Spec.Listeners {
+		if string(object.Spec.Listeners[i].Name) == l.Name {
 			out.From = s.fieldOf("Gateway", g.Name, fmt.Sprintf("/spec/listeners/%d", i)).String()
 			break
 		}

@@ -13,7 +13,7 @@ import (
 	"headgate.dev/proxy/envoy"
 	"headgate.dev/proxy/kube"
 	"headgate.dev/proxy/model"
-	"headgate.dev/proxy/resolve"
+	"headgate.dev/proxy/resolve/condition"
 	"headgate.dev/proxy/traffic"
 	"headgate.dev/render/object"
 	"headgate.dev/schema"
@@ -188,12 +188,12 @@ func (s *Stack) routeProblems(r *engine.RouteState) schema.Errors {
 }
 
 // conditionErrors turns conditions into errors: those that ought to be true and are not, and those that ought not to be.
-func conditionErrors(at schema.Position, subject string, conditions []resolve.Condition) schema.Errors {
-	bad := []string{string(gwv1.ListenerConditionConflicted), string(gwv1.RouteConditionPartiallyInvalid)}
+func conditionErrors(at schema.Position, subject string, conditions []condition.Condition) schema.Errors {
+	bad := []string{string(gwv1.RouteConditionPartiallyInvalid)}
 	var errs schema.Errors
 	for _, c := range conditions {
-		if c.Type == string(gwv1.ListenerConditionProgrammed) {
-			continue // it only repeats Accepted
+		if c.Type == string(gwv1.ListenerConditionProgrammed) || c.Type == string(gwv1.ListenerConditionConflicted) {
+			continue // they only repeat Accepted
 		}
 		if (c.Status == metav1.ConditionTrue) == slices.Contains(bad, c.Type) {
 			errs = append(errs, &schema.Error{Position: at, Message: fmt.Sprintf("%s: %s: %s", subject, c.Reason, c.Message)})

@@ -1,8 +1,9 @@
-package resolve
+package backend
 
 import (
 	"net/netip"
 	"slices"
+	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -12,17 +13,9 @@ import (
 	"headgate.dev/proxy/model"
 )
 
-// Cluster gives the cluster of that name; nil when the Service has no such port.
-func Cluster(s *kube.Snapshot, id model.ClusterID) *model.Cluster {
-	if servicePort(s.Service(types.NamespacedName(id.Service)), id) == nil {
-		return nil
-	}
-	return &model.Cluster{ID: id}
-}
-
 // Endpoints gives where the cluster's requests go, from the EndpointSlices of its Service: the addresses whose slice has a port of
-// the name that the Service's port has (discovery/v1, EndpointPort.name). It is never nil; without anything to go to its
-// List is empty.
+// the name that the Service's port has (discovery/v1, EndpointPort.name). It is never nil; without anything to go to, and for a
+// port whose policy cannot be honoured, its List is empty.
 //
 // Conditions are read as KEP-1669 has them: ready endpoints are used; those that are not ready but still serve while they
 // terminate are draining; all others are left out. Addresses that are no IP, and ports that are not set, are left out.
@@ -30,7 +23,7 @@ func Endpoints(s *kube.Snapshot, id model.ClusterID) *model.Endpoints {
 	out := &model.Endpoints{Cluster: id}
 	service := types.NamespacedName(id.Service)
 	port := servicePort(s.Service(service), id)
-	if port == nil {
+	if port == nil || (secures(id.Protocol) && !honoured(s, service, port)) {
 		return out
 	}
 	for _, name := range s.SlicesOfService(service) {
@@ -120,6 +113,8 @@ func protocolOf(p *corev1.Protocol) corev1.Protocol {
 	}
 	return *p
 }
+
+func itoa(n int32) string { return strconv.Itoa(int(n)) }
 
 func deref[T any](p *T) T {
 	if p == nil {

@@ -1,47 +1,49 @@
-package resolve
+// Package hostname compares hostnames as Gateway API does.
+//
+// Hostnames are in lower case here, "" is any, "*.example.com" is every name of one or more labels before ".example.com".
+// In results "*" is any: the name of the host that answers whatever no other host does.
+package hostname
 
 import (
 	"strings"
 )
 
-// Hostnames are in lower case here, "" is any, "*.example.com" is every name of one or more labels before ".example.com".
+// Any is the name of a host for everything.
+const Any = "*"
 
-// anyHost is the name of the host that answers whatever no other host does.
-const anyHost = "*"
-
-// intersect gives what two hostnames have in common, for the name of a host ("*" for any); ok is false when that is
+// Intersect gives what two hostnames have in common, for the name of a host ("*" for any); ok is false when that is
 // nothing (Gateway API, HTTPRouteSpec.hostnames).
-func intersect(a, b string) (host string, ok bool) {
+func Intersect(a, b string) (host string, ok bool) {
 	switch {
 	case a == "" && b == "":
-		return anyHost, true
+		return Any, true
 	case a == "" || a == b:
 		return b, true
-	case b == "" || covers(b, a):
+	case b == "" || Covers(b, a):
 		return a, true
-	case covers(a, b):
+	case Covers(a, b):
 		return b, true
 	default:
 		return "", false
 	}
 }
 
-// covers tells whether every name that host stands for is also one of pattern.
-func covers(pattern, host string) bool {
+// Covers tells whether every name that host stands for is also one of pattern.
+func Covers(pattern, host string) bool {
 	switch {
 	case pattern == "" || pattern == host:
 		return true
-	case pattern[0] != '*' || host == anyHost || host == "":
+	case pattern[0] != '*' || host == Any || host == "":
 		return false
 	}
 	suffix := pattern[1:] // ".example.com"
 	return len(host) > len(suffix) && strings.HasSuffix(host, suffix)
 }
 
-// specificity orders hostnames: exact before wildcard before none, then by length (Gateway API, HTTPRouteSpec.hostnames:
+// Specificity orders hostnames: exact before wildcard before none, then by length (Gateway API, HTTPRouteSpec.hostnames:
 // "characters in a matching non-wildcard hostname", then "characters in a matching hostname"; the same order serves
 // listeners, where more labels behind the wildcard always mean more characters).
-func specificity(hostname string) int32 {
+func Specificity(hostname string) int32 {
 	const exact = 1 << 12 // more than any hostname is long
 	switch {
 	case hostname == "":
@@ -53,13 +55,13 @@ func specificity(hostname string) int32 {
 	}
 }
 
-// validHostname checks a hostname that may begin with a wildcard label (Gateway API, Hostname: RFC 1123 names, no IPs).
-func validHostname(h string) bool {
-	return validPreciseHostname(strings.TrimPrefix(h, "*."))
+// Valid checks a hostname that may begin with a wildcard label (Gateway API, Hostname: RFC 1123 names, no IPs).
+func Valid(h string) bool {
+	return ValidPrecise(strings.TrimPrefix(h, "*."))
 }
 
-// validPreciseHostname checks a hostname without a wildcard (Gateway API, PreciseHostname).
-func validPreciseHostname(h string) bool {
+// ValidPrecise checks a hostname without a wildcard (Gateway API, PreciseHostname).
+func ValidPrecise(h string) bool {
 	if h == "" || len(h) > 253 {
 		return false
 	}

@@ -10,8 +10,8 @@ import (
 // plain from the spec is refused, because another spec may take what is redirected to.
 func (d *decoder) checkLoop(spec *Node, s *Service, i int) {
 	r := s.Routes[i].Redirect
-	if r == nil || r.Port != 0 || r.Scheme != "" && !s.secureOnly(r.Scheme) || r.Host != "" && !s.answers(r.Host) {
-		return // to another scheme, host or port, as far as can be seen
+	if r == nil || s.leaves(r) {
+		return
 	}
 	at := "/routes/" + strconv.Itoa(i) + "/redirect"
 	switch {
@@ -28,6 +28,11 @@ func (d *decoder) checkLoop(spec *Node, s *Service, i int) {
 	case r.Scheme != "":
 		d.errorIn(spec, at+"/scheme", "requests come in by https alone, so each is redirected to itself")
 	}
+}
+
+// leaves tells whether a redirect leads to another scheme, host or port, as far as can be seen.
+func (s *Service) leaves(r *Redirect) bool {
+	return r.Port != 0 || r.Scheme != "" && !s.secureOnly(r.Scheme) || r.Host != "" && !s.answers(r.Host)
 }
 
 // secureOnly tells whether all the spec attaches to already has the scheme https, by the names of the listeners.

@@ -112,13 +112,14 @@ func TestIncrementalEqualsFresh(t *testing.T) {
 		"overlays/prod/README.md":         {"a", "b"},
 		"overlays/dev/kustomization.yaml": {"resources: [../../base]\nlabels: [{pairs: {a: b}}]\n", "resources: [extra.yaml]\n", "namePrefix: x-\nresources: [../../base, extra.yaml]\n"},
 		"overlays/dev/extra.yaml":         {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: extra, annotations: {kustomize.config.k8s.io/needs-hash: 'true'}}\n"},
-		"gateway/gateway.yaml":            {"apiVersion: headgate.dev/v1alpha1\nkind: GatewaySpec\nmetadata: {name: other}\nspec: {default: [dev]}\n"},
-		"plain/one.yaml":                  {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: two}\n", "b: c\n", "apiVersion: v1\nkind: Service\nmetadata: {name: shop, namespace: dev}\n"},
-		"plain/kustomization.yaml":        {"resources: [one.yaml]\nnamespace: plain\n"},
-		".headgateignore":                 {"base\nplain/\n", "overlays\nbase\n"},
-		"plain/.headgateignore":           {"one.yaml\n"},
-		"plain/deep/er/widget.yaml":       {"apiVersion: x.example.com/v1\nkind: Widget\nmetadata: {name: w}\n"},
-		"crd/crd.yaml":                    {"apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: widgets.x.example.com}\nspec: {group: x.example.com, names: {kind: Widget}, scope: Cluster}\n"},
+		"gateway/gateway.yaml": {"apiVersion: headgate.dev/v1alpha1\nkind: GatewaySpec\nmetadata: {name: other}\nspec: {default: [dev]}\n",
+			"apiVersion: headgate.dev/v1alpha1\nkind: GatewaySpec\nmetadata: {name: public, namespace: dev}\nspec: {hosts: [\"*.example.com\"], tls: cert, default: true}\n"},
+		"plain/one.yaml":            {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: two}\n", "b: c\n", "apiVersion: v1\nkind: Service\nmetadata: {name: shop, namespace: dev}\n"},
+		"plain/kustomization.yaml":  {"resources: [one.yaml]\nnamespace: plain\n"},
+		".headgateignore":           {"base\nplain/\n", "overlays\nbase\n"},
+		"plain/.headgateignore":     {"one.yaml\n"},
+		"plain/deep/er/widget.yaml": {"apiVersion: x.example.com/v1\nkind: Widget\nmetadata: {name: w}\n"},
+		"crd/crd.yaml":              {"apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: widgets.x.example.com}\nspec: {group: x.example.com, names: {kind: Widget}, scope: Cluster}\n"},
 	}
 	var names []string
 	for name := range contents {

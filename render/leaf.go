@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"headgate.dev/render/expand"
 	"headgate.dev/render/kustomize"
 	"headgate.dev/render/object"
 	"headgate.dev/schema"
@@ -20,6 +21,7 @@ type leaf struct {
 	spent    bool  // items are dropped
 	warnings schema.Errors
 	offers   []offer
+	redirect []redirecting
 	// scopes are those of the kinds the leaf's CustomResourceDefinitions bring: true for cluster-scoped ones.
 	scopes map[groupKind]bool
 	// renamed are the names that were changed when it was built, mentions those it may refer to others by; both are known
@@ -281,6 +283,9 @@ func (l *leaf) addSpec(root *schema.Node, c *chain) schema.Errors {
 	if gateway, ok := spec.(*schema.GatewaySpec); ok {
 		if offer, ok := specOffer(gateway); ok {
 			l.offers = append(l.offers, offer)
+		}
+		if r, ok := expand.RedirectsOf(gateway); ok {
+			l.redirect = append(l.redirect, redirecting{gateway.Metadata.Namespace, gateway.Metadata.Name, r})
 		}
 	}
 	return nil

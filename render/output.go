@@ -107,7 +107,7 @@ func (w *world) expand(spec schema.Spec) ([]*object.Object, schema.Errors) {
 	if namespace == "" {
 		namespace = w.namespace
 	}
-	context := expand.Context{Gateway: w.gateway(namespace)}
+	context := expand.Context{Gateway: w.gateway(namespace), Redirects: w.redirects}
 	switch spec := spec.(type) {
 	case *schema.ServiceSpec:
 		placed := *spec

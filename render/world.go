@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"headgate.dev/render/expand"
 	"headgate.dev/render/object"
 	"headgate.dev/schema"
 )
@@ -19,6 +20,13 @@ type world struct {
 	fallback  string            // the default gateway where no offer fits
 	general   string            // the gateway that is the default everywhere
 	special   map[string]string // namespace -> gateway that is its default
+	redirects map[string]expand.Redirects
+}
+
+// redirecting is a gateway that redirects plain HTTP.
+type redirecting struct {
+	namespace, name string // namespace as written
+	redirects       expand.Redirects
 }
 
 // offer is a gateway that wants to be a default.
@@ -72,7 +80,10 @@ func text(m map[string]any, key string) string {
 // newWorld gathers what the leaves say. Two gateways that want to be the default of the same namespace, or both of all,
 // are an error; one that names a namespace comes before one that is for all.
 func newWorld(leaves []*leaf, options Options) (*world, schema.Errors) {
-	w := &world{namespace: options.Namespace, scopes: map[groupKind]bool{}, fallback: options.Gateway, special: map[string]string{}}
+	w := &world{
+		namespace: options.Namespace, scopes: map[groupKind]bool{}, fallback: options.Gateway,
+		special: map[string]string{}, redirects: map[string]expand.Redirects{},
+	}
 	taken := map[string]offer{} // by namespace, "" for all
 	var errs schema.Errors
 	claim := func(namespace string, o offer) bool {
@@ -89,6 +100,9 @@ func newWorld(leaves []*leaf, options Options) (*world, schema.Errors) {
 	}
 	for _, l := range leaves {
 		maps.Copy(w.scopes, l.scopes)
+		for _, r := range l.redirect {
+			w.redirects[inNamespace(r.namespace, options.Namespace)+"/"+r.name] = r.redirects
+		}
 		for _, o := range l.offers {
 			gateway := o.gateway(options.Namespace)
 			if o.general && claim("", o) {
@@ -106,10 +120,14 @@ func newWorld(leaves []*leaf, options Options) (*world, schema.Errors) {
 }
 
 func (o offer) gateway(namespace string) string {
-	if o.namespace != "" {
-		namespace = o.namespace
+	return inNamespace(o.namespace, namespace) + "/" + o.name
+}
+
+func inNamespace(written, standard string) string {
+	if written == "" {
+		return standard
 	}
-	return namespace + "/" + o.name
+	return written
 }
 
 func where(namespace string) string {
@@ -126,6 +144,9 @@ func (w *world) describe() string {
 	}
 	for _, kind := range slices.SortedFunc(maps.Keys(w.scopes), compareKinds) {
 		parts = append(parts, fmt.Sprintf("%s/%s=%v", kind.group, kind.kind, w.scopes[kind]))
+	}
+	for _, gateway := range slices.Sorted(maps.Keys(w.redirects)) {
+		parts = append(parts, gateway+" "+w.redirects[gateway].String())
 	}
 	return strings.Join(parts, "\n")
 }

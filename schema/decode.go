@@ -45,6 +45,7 @@ func Decode(root *Node) (Spec, Errors) {
 	case KindGatewaySpec:
 		s := &GatewaySpec{origin: origin{root}}
 		structure(d, root, s, gatewaySpecFields)
+		d.checkGateway(root, &s.Spec)
 		spec = s
 	default:
 		d.errorAt(root, "kind", "%q is no kind of %s%s", kind, APIVersion, source.DidYouMean(kind, []string{KindServiceSpec, KindGatewaySpec}))
@@ -97,7 +98,19 @@ func trapIn(n *Node) string {
 type field[T any] struct {
 	name     string
 	required bool
+	refused  string // why there is no such field here, where people look for one; it is not decoded then
 	decode   func(d *decoder, n *Node, into *T)
+}
+
+// refuse gives the fields without some, and the reason for these.
+func refuse[T any](fields []field[T], reason string, names ...string) []field[T] {
+	out := slices.Clone(fields)
+	for i := range out {
+		if slices.Contains(names, out[i].name) {
+			out[i] = field[T]{name: out[i].name, refused: reason}
+		}
+	}
+	return out
 }
 
 // structure decodes a map into a struct. Fields must be known, and the required ones be there.
@@ -116,7 +129,11 @@ func structure[T any](d *decoder, n *Node, into *T, fields []field[T]) {
 			continue
 		}
 		d.push(e.Key)
-		f.decode(d, e.Value, into)
+		if f.refused != "" {
+			d.errorf(e.Pos, "%s", f.refused)
+		} else {
+			f.decode(d, e.Value, into)
+		}
 		d.pop()
 	}
 	for i := range fields {
@@ -138,9 +155,11 @@ func lookup[T any](fields []field[T], name string) *field[T] {
 }
 
 func names[T any](fields []field[T]) []string {
-	out := make([]string, len(fields))
+	out := make([]string, 0, len(fields))
 	for i := range fields {
-		out[i] = fields[i].name
+		if fields[i].refused == "" {
+			out = append(out, fields[i].name)
+		}
 	}
 	return out
 }

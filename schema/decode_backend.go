@@ -7,17 +7,20 @@ import (
 	"headgate.dev/schema/source"
 )
 
-// decodeBackends takes the three forms of to: one text, a map of texts to weights, a list of texts and long forms.
-func decodeBackends(d *decoder, n *Node) []Backend {
+// decodeBackends takes the three forms of to: one text, a map of texts to weights, a list of texts and long forms. Which
+// fields the long form has depends on the kind of route.
+func decodeBackends(d *decoder, n *Node, fields []field[Backend]) []Backend {
 	switch {
 	case n.Kind == StringNode:
 		return []Backend{d.shortBackend(n.Pos, n.Text)}
 	case n.Kind == ListNode:
-		out := list(d, n, 16, decodeBackend)
+		out := list(d, n, 16, func(d *decoder, n *Node) Backend { return decodeBackend(d, n, fields) })
 		d.checkWeights(n, out)
 		return out
 	case n.Kind == MapNode && n.Lookup("service") != nil && n.Lookup("service").Kind == StringNode:
-		return []Backend{decodeBackend(d, n)}
+		out := []Backend{decodeBackend(d, n, fields)}
+		d.checkWeights(n, out)
+		return out
 	case n.Kind == MapNode:
 		return d.weightedBackends(n)
 	}
@@ -110,16 +113,30 @@ var backendFields = []field[Backend]{
 	{name: "rewrite", decode: func(d *decoder, n *Node, b *Backend) { b.Rewrite = decodeRewrite(d, n) }},
 }
 
-func decodeBackend(d *decoder, n *Node) Backend {
+var (
+	grpcBackendFields   = refuse(backendFields, "GRPCRoute has no rewrite", "rewrite")
+	streamBackendFields = refuse(backendFields, "there are no requests to change in a stream; routes has this", "requestHeaders", "responseHeaders", "rewrite")
+)
+
+func streamBackends(d *decoder, n *Node) []StreamBackend {
+	backends := decodeBackends(d, n, streamBackendFields)
+	out := make([]StreamBackend, len(backends))
+	for i, b := range backends {
+		out[i] = StreamBackend(b)
+	}
+	return out
+}
+
+func decodeBackend(d *decoder, n *Node, fields []field[Backend]) Backend {
 	if n.Kind == StringNode {
 		return d.shortBackend(n.Pos, n.Text)
 	}
 	var b Backend
 	if n.Kind != MapNode {
-		d.expected(n, "a backend (\"service:port\") or a map of "+listNames(backendFields))
+		d.expected(n, "a backend (\"service:port\") or a map of "+listNames(fields))
 		return b
 	}
-	structure(d, n, &b, backendFields)
+	structure(d, n, &b, fields)
 	return b
 }
 

@@ -2,7 +2,6 @@ package schema
 
 import (
 	"cmp"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -24,40 +23,69 @@ var gatewayFields = []field[Gateway]{
 		}
 		g.Class = ClassName(text)
 	}},
-	{name: "hosts", decode: func(d *decoder, n *Node, g *Gateway) { g.Hosts = gatewayHosts(d, n) }},
+	{name: "hosts", decode: func(d *decoder, n *Node, g *Gateway) {
+		g.Hosts = hostList(d, n, gatewayHostFields, func(h *GatewayHost) *ListenerHost { return &h.Host })
+	}},
+	{name: "tls", decode: func(d *decoder, n *Node, g *Gateway) { g.TLS = decodeCertificates(d, n) }},
+	{name: "redirect", decode: func(d *decoder, n *Node, g *Gateway) { g.Redirect = d.optional(n) }},
 	{name: "ports", decode: func(d *decoder, n *Node, g *Gateway) { g.Ports = list(d, n, 0, decodeGatewayPort) }},
-	{name: "allow", decode: func(d *decoder, n *Node, g *Gateway) { g.Allow = pointer(d, n, allowFields) }},
+	{name: "allow", decode: func(d *decoder, n *Node, g *Gateway) {
+		g.Allow = pointer(d, n, allowFields)
+		d.notEmpty(n)
+	}},
 	{name: "default", decode: func(d *decoder, n *Node, g *Gateway) { g.Default = decodeDefaultFor(d, n) }},
 	{name: "addresses", decode: func(d *decoder, n *Node, g *Gateway) {
 		g.Addresses = list(d, n, 16, decodeAddress)
 		unique(d, n, g.Addresses, func(a Address) string { return a.Value })
 	}},
+	{name: "clientAuth", decode: func(d *decoder, n *Node, g *Gateway) { g.ClientAuth = oneOrList(d, n, 65, decodeClientAuth) }},
+	{name: "clientCertificate", decode: func(d *decoder, n *Node, g *Gateway) {
+		name := decodeSecretName(d, n)
+		g.ClientCertificate = &name
+	}},
 	{name: "infrastructure", decode: func(d *decoder, n *Node, g *Gateway) { g.Infrastructure = pointer(d, n, infrastructureFields) }},
 	{name: "patches", decode: func(d *decoder, n *Node, g *Gateway) { g.Patches = list(d, n, 0, decodePatch) }},
 }
 
-func gatewayHosts(d *decoder, n *Node) []GatewayHost {
-	hosts := list(d, n, 0, decodeGatewayHost)
-	unique(d, n, hosts, func(h GatewayHost) string { return string(h.Host) })
+// hostList decodes hosts in their short and long forms.
+func hostList[T any](d *decoder, n *Node, fields []field[T], host func(*T) *ListenerHost) []T {
+	hosts := list(d, n, 0, func(d *decoder, n *Node) T {
+		var h T
+		switch n.Kind {
+		case StringNode:
+			*host(&h) = d.listenerHost(n)
+		case MapNode:
+			structure(d, n, &h, fields)
+		default:
+			d.expected(n, "a hostname or a map of "+listNames(fields))
+		}
+		return h
+	})
+	unique(d, n, hosts, func(h T) string { return string(*host(&h)) })
 	return hosts
 }
 
 var gatewayHostFields = []field[GatewayHost]{
 	{name: "host", required: true, decode: func(d *decoder, n *Node, h *GatewayHost) { h.Host = d.listenerHost(n) }},
 	{name: "namespaces", decode: func(d *decoder, n *Node, h *GatewayHost) { h.Namespaces = decodeNamespaces(d, n) }},
+	{name: "tls", decode: func(d *decoder, n *Node, h *GatewayHost) { h.TLS = secretNames(d, n) }},
+	{name: "redirect", decode: func(d *decoder, n *Node, h *GatewayHost) { h.Redirect = d.optional(n) }},
 }
 
-func decodeGatewayHost(d *decoder, n *Node) GatewayHost {
-	var h GatewayHost
-	switch n.Kind {
-	case StringNode:
-		h.Host = d.listenerHost(n)
-	case MapNode:
-		structure(d, n, &h, gatewayHostFields)
-	default:
-		d.expected(n, "a hostname or a map of "+listNames(gatewayHostFields))
+var portHostFields = []field[PortHost]{
+	{name: "host", required: true, decode: func(d *decoder, n *Node, h *PortHost) { h.Host = d.listenerHost(n) }},
+	{name: "namespaces", decode: func(d *decoder, n *Node, h *PortHost) { h.Namespaces = decodeNamespaces(d, n) }},
+	{name: "tls", decode: func(d *decoder, n *Node, h *PortHost) { h.TLS = secretNames(d, n) }},
+	{name: "redirect", refused: "only hosts of the gateway itself, on port 80, are redirected to HTTPS"},
+}
+
+// optional decodes true or false, nil for anything else.
+func (d *decoder) optional(n *Node) *bool {
+	value, ok := d.boolean(n)
+	if !ok {
+		return nil
 	}
-	return h
+	return &value
 }
 
 func (d *decoder) listenerHost(n *Node) ListenerHost {
@@ -67,20 +95,9 @@ func (d *decoder) listenerHost(n *Node) ListenerHost {
 	return ListenerHost(d.host(n, true))
 }
 
-var gatewayPortFields = []field[GatewayPort]{
-	{name: "port", required: true, decode: func(d *decoder, n *Node, p *GatewayPort) { p.Port = d.port(n) }},
-	{name: "protocol", decode: func(d *decoder, n *Node, p *GatewayPort) { p.Protocol = choice(d, n, "a protocol", ProtocolHTTP) }},
-	{name: "hosts", decode: func(d *decoder, n *Node, p *GatewayPort) { p.Hosts = gatewayHosts(d, n) }},
-}
-
-func decodeGatewayPort(d *decoder, n *Node) GatewayPort {
-	var p GatewayPort
-	structure(d, n, &p, gatewayPortFields)
-	return p
-}
-
 var allowFields = []field[Allow]{
-	{name: "namespaces", required: true, decode: func(d *decoder, n *Node, a *Allow) { a.Namespaces = decodeNamespaces(d, n) }},
+	{name: "namespaces", decode: func(d *decoder, n *Node, a *Allow) { a.Namespaces = decodeNamespaces(d, n) }},
+	{name: "listenerSets", decode: func(d *decoder, n *Node, a *Allow) { a.ListenerSets = decodeNamespaces(d, n) }},
 }
 
 // decodeNamespaces takes same, all, a list of names, or a map with labels.
@@ -152,80 +169,4 @@ func IsDefaultFor(value, namespace string) bool {
 		}
 	}
 	return false
-}
-
-var addressFields = []field[Address]{
-	{name: "type", decode: func(d *decoder, n *Node, a *Address) {
-		text, ok := d.textUpTo(n, "an address type", 253)
-		if ok && !strings.Contains(text, "/") {
-			text = string(choice[AddressType](d, n, "an address type", "IPAddress", "Hostname", "NamedAddress"))
-		}
-		a.Type = AddressType(text)
-	}},
-	{name: "value", required: true, decode: func(d *decoder, n *Node, a *Address) { a.Value, _ = d.textUpTo(n, "an address", 253) }},
-}
-
-func decodeAddress(d *decoder, n *Node) Address {
-	var a Address
-	if n.Kind == MapNode {
-		structure(d, n, &a, addressFields)
-	} else {
-		a.Value, _ = d.textUpTo(n, "an address", 253)
-	}
-	if a.Value == "" {
-		return a
-	}
-	_, err := netip.ParseAddr(a.Value)
-	switch {
-	case a.Type == "" && err == nil:
-		a.Type = "IPAddress"
-	case a.Type == "":
-		a.Type = "Hostname"
-	}
-	switch {
-	case a.Type == "IPAddress" && err != nil:
-		d.errorf(n.Pos, "%q is not an IP address", source.Shorten(a.Value))
-	case a.Type == "Hostname":
-		if problem := hostProblem(a.Value, true); problem != "" {
-			d.errorf(n.Pos, "%q is neither an IP address nor a hostname: %s", source.Shorten(a.Value), problem)
-		}
-	}
-	return a
-}
-
-var infrastructureFields = []field[Infrastructure]{
-	{name: "labels", decode: func(d *decoder, n *Node, i *Infrastructure) {
-		i.Labels = d.stringMap(n, "a map of labels", checkLabel)
-		d.atMost(n, 8)
-	}},
-	{name: "annotations", decode: func(d *decoder, n *Node, i *Infrastructure) {
-		i.Annotations = d.stringMap(n, "a map of annotations", checkAnnotation)
-		d.atMost(n, 16)
-	}},
-	{name: "parameters", decode: func(d *decoder, n *Node, i *Infrastructure) { i.Parameters = decodeParameters(d, n) }},
-}
-
-func (d *decoder) atMost(n *Node, most int) {
-	if len(n.Entries) > most {
-		d.errorf(n.Pos, "at most %d are possible, found %d", most, len(n.Entries))
-	}
-}
-
-var parametersFields = []field[ParametersRef]{
-	{name: "group", decode: func(d *decoder, n *Node, r *ParametersRef) { r.Group, _ = d.textUpTo(n, "an API group", 253) }},
-	{name: "kind", decode: func(d *decoder, n *Node, r *ParametersRef) { r.Kind, _ = d.textUpTo(n, "a kind", 63) }},
-	{name: "name", required: true, decode: func(d *decoder, n *Node, r *ParametersRef) { r.Name, _ = d.textUpTo(n, "a name", 253) }},
-}
-
-func decodeParameters(d *decoder, n *Node) *ParametersRef {
-	r := &ParametersRef{Group: Group, Kind: "ProxyConfig"}
-	if n.Kind == MapNode {
-		structure(d, n, r, parametersFields)
-		return r
-	}
-	r.Name, _ = d.textUpTo(n, "the name of a ProxyConfig", 253)
-	if n.Kind == StringNode && subdomainProblem(r.Name) != "" {
-		d.errorf(n.Pos, "%q is not a name: %s", source.Shorten(r.Name), subdomainProblem(r.Name))
-	}
-	return r
 }

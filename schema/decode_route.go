@@ -19,7 +19,7 @@ var routeFields = []field[Route]{
 	}},
 	{name: "headers", decode: func(d *decoder, n *Node, r *Route) { r.Headers = d.valueMatches(n, "a map of headers", 4096) }},
 	{name: "query", decode: func(d *decoder, n *Node, r *Route) { r.Query = d.valueMatches(n, "a map of query parameters", 1024) }},
-	{name: "to", decode: func(d *decoder, n *Node, r *Route) { r.To = decodeBackends(d, n) }},
+	{name: "to", decode: func(d *decoder, n *Node, r *Route) { r.To = decodeBackends(d, n, backendFields) }},
 	{name: "timeout", decode: func(d *decoder, n *Node, r *Route) { r.Timeout = d.duration(n) }},
 	{name: "backendTimeout", decode: func(d *decoder, n *Node, r *Route) { r.BackendTimeout = d.duration(n) }},
 	{name: "retry", decode: func(d *decoder, n *Node, r *Route) { r.Retry = pointer(d, n, retryFields) }},

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -26,6 +27,14 @@ var serviceFields = []field[Service]{
 		s.Routes = list(d, n, 0, decodeRoute)
 		unique(d, n, s.Routes, func(r Route) string { return string(r.Name) })
 	}},
+	{name: "grpc", decode: func(d *decoder, n *Node, s *Service) {
+		s.GRPC = list(d, n, 0, decodeGRPC)
+		unique(d, n, s.GRPC, func(g GRPC) string { return string(g.Name) })
+	}},
+	{name: "tcp", decode: func(d *decoder, n *Node, s *Service) { s.TCP = decodeStreams(d, n) }},
+	{name: "udp", decode: func(d *decoder, n *Node, s *Service) { s.UDP = decodeStreams(d, n) }},
+	{name: "tls", decode: func(d *decoder, n *Node, s *Service) { s.TLS = list(d, n, 0, decodeTLS) }},
+	{name: "backendTLS", decode: func(d *decoder, n *Node, s *Service) { s.BackendTLS = pointer(d, n, backendTLSFields) }},
 	{name: "allowFrom", decode: func(d *decoder, n *Node, s *Service) {
 		s.AllowFrom = list(d, n, 0, func(d *decoder, n *Node) Label { return d.label(n, "a namespace") })
 		unique(d, n, s.AllowFrom, func(l Label) string { return string(l) })
@@ -133,8 +142,13 @@ func (d *decoder) checkService(root *Node, s *Service) {
 	}
 	d.push("spec")
 	defer d.pop()
-	if len(s.Routes) == 0 && spec.Lookup("routes") == nil && s.Port == 0 && spec.Lookup("port") == nil {
-		d.errorf(spec.Pos, "needs port, the port of the Service, or routes")
+	given := func(name string) bool { return spec.Lookup(name) != nil }
+	if !slices.ContainsFunc([]string{"port", "routes", "grpc", "tcp", "udp", "tls"}, given) {
+		d.errorf(spec.Pos, "needs port, the port of the Service, or routes, grpc, tcp, udp or tls")
+	}
+	d.checkTLS(spec, s)
+	for i := range s.Routes {
+		d.checkLoop(spec, s, i)
 	}
 	d.checkParents(spec, s.Gateway)
 }

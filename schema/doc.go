@@ -11,4 +11,4 @@
 // of the reference; "Required." makes the field one.
 package schema
 
-//go:generate go -C ../deploy/tools/schemagen run . ../../../schema
+//go:generate go -C ../deploy/tools/schemagen run . ../../../schema ../../../render/admit/crds

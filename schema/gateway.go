@@ -15,20 +15,39 @@ type Gateway struct {
 	// Example: headgate
 	// Becomes: spec.gatewayClassName
 	Class ClassName `json:"class,omitempty"`
-	// Hosts are the names served on port 80: a host, or long {host, namespaces}. Each becomes a listener of its own,
-	// http.shop.example.com or http.wildcard.example.com; "*" takes every host and becomes the listener http.
+	// Hosts are the names served: a host, or long {host, namespaces, tls, redirect}. Each becomes a listener of its own on
+	// port 80, http.shop.example.com or http.wildcard.example.com, and one on port 443, https.shop.example.com, where there
+	// is a certificate; "*" takes every host and becomes http and https.
 	//
 	// Default: every host, unless ports says otherwise.
 	// Limits: at most 64 listeners together with ports.
 	// Example: ["*.example.com", {host: shop.example.com, namespaces: [shop]}]
 	// Becomes: spec.listeners
 	Hosts []GatewayHost `json:"hosts,omitempty"`
-	// Ports are further listeners, http-8080 or http-8080.shop.example.com.
+	// TLS is the certificate: the name of a Secret of type kubernetes.io/tls for all hosts, or a map from hosts to names,
+	// where a host that is not in it takes what stands for the wildcard of the names beside it ("*.example.com" for
+	// shop.example.com), or for "*". A Secret of another namespace is "namespace/name" and needs a ReferenceGrant there. Several names, for RSA and ECDSA, are a list.
 	//
-	// Example: [{port: 8080}]
+	// Limits: at most 64 Secrets for one host.
+	// Example: {"*.example.com": example-com, shop.example.org: certs/shop}
+	// Becomes: spec.listeners[].tls.certificateRefs
+	TLS *Certificates `json:"tls,omitempty"`
+	// Redirect answers plain HTTP of hosts with a certificate with a redirect to HTTPS (301). Their HTTP listeners then
+	// admit only routes of the Gateway's own namespace and carry one generated HTTPRoute, NAME-redirect; services of that
+	// namespace attach to the other listeners. A raw HTTPRoute of that namespace that names no listener would still come
+	// before the redirect.
+	//
+	// Default: true.
+	// Example: false
+	// Becomes: HTTPRoute NAME-redirect
+	Redirect *bool `json:"redirect,omitempty"`
+	// Ports are further listeners, named by protocol and port: http-8080, https-8443.shop.example.com, tls-8443.wildcard.example.com,
+	// tcp-5432, udp-53.
+	//
+	// Example: [{port: 8080}, {port: 5432, protocol: TCP, namespaces: [db]}]
 	// Becomes: spec.listeners
 	Ports []GatewayPort `json:"ports,omitempty"`
-	// Allow says who may attach where a host says nothing itself.
+	// Allow says who may attach where a host or port says nothing itself.
 	//
 	// Default: the Gateway's own namespace.
 	// Example: {namespaces: all}
@@ -47,18 +66,34 @@ type Gateway struct {
 	// Example: [192.0.2.10]
 	// Becomes: spec.addresses
 	Addresses []Address `json:"addresses,omitempty"`
+	// ClientAuth asks clients of HTTPS listeners for a certificate. May be a list: one entry for all ports, and others for
+	// single ports.
+	//
+	// Limits: at most one entry without ports; each port in one entry only.
+	// Example: {ca: client-ca, ports: [8443]}
+	// Becomes: spec.tls.frontend
+	ClientAuth []ClientAuth `json:"clientAuth,omitempty"`
+	// ClientCertificate is what the gateway shows to backends that speak TLS: the name of a Secret of type
+	// kubernetes.io/tls, or "namespace/name".
+	//
+	// Example: gateway-client
+	// Becomes: spec.tls.backend.clientCertificateRef
+	ClientCertificate *ObjectName `json:"clientCertificate,omitempty"`
 	// Infrastructure is for what runs the Gateway.
 	//
+	// Example: {labels: {tier: edge}, parameters: edge-proxy}
 	// Becomes: spec.infrastructure
 	Infrastructure *Infrastructure `json:"infrastructure,omitempty"`
-	// Patches change what was generated.
+	// Patches change what was generated: the way to everything there is no field for.
+	//
+	// Example: [{target: {kind: Gateway}, patch: [{op: add, path: /spec/listeners/http/allowedRoutes/kinds, value: [{kind: HTTPRoute}]}]}]
 	Patches []Patch `json:"patches,omitempty"`
 }
 
 // ClassName is the name of a GatewayClass: a DNS subdomain.
 type ClassName string
 
-// GatewayHost is one host of a gateway.
+// GatewayHost is one host of a gateway, on ports 80 and 443.
 type GatewayHost struct {
 	// Host is the name; its first label may be "*"; "*" alone takes every host.
 	//
@@ -72,10 +107,38 @@ type GatewayHost struct {
 	// Example: [shop]
 	// Becomes: spec.listeners[].allowedRoutes.namespaces
 	Namespaces *Namespaces `json:"namespaces,omitempty"`
+	// TLS is the certificate of this host: the name of a Secret, or "namespace/name"; may be a list.
+	//
+	// Default: what tls of the gateway says.
+	// Limits: at most 64.
+	// Example: shop-cert
+	// Becomes: spec.listeners[].tls.certificateRefs
+	TLS []ObjectName `json:"tls,omitempty"`
+	// Redirect says for this host what redirect says for all.
+	//
+	// Default: redirect of the gateway.
+	// Example: false
+	// Becomes: HTTPRoute NAME-redirect
+	Redirect *bool `json:"redirect,omitempty"`
 }
 
 // ListenerHost is a hostname; its first label may be "*"; "*" alone means every host.
 type ListenerHost string
+
+// ObjectName names an object of one kind; the empty namespace is the Gateway's own.
+type ObjectName struct{ Namespace, Name string }
+
+// Certificates are the Secrets of hosts. Exactly one of All and ByHost is set.
+type Certificates struct {
+	All    []ObjectName
+	ByHost []HostCertificates // sorted by host
+}
+
+// HostCertificates are the Secrets of one host.
+type HostCertificates struct {
+	Host    ListenerHost
+	Secrets []ObjectName
+}
 
 // GatewayPort is a further port of a gateway.
 type GatewayPort struct {
@@ -88,17 +151,60 @@ type GatewayPort struct {
 	Port Port `json:"port"`
 	// Protocol spoken there.
 	//
-	// Default: HTTP.
-	// Limits: HTTP.
-	// Example: HTTP
+	// Default: HTTP; TLS where mode is given, else HTTPS where tls is given.
+	// Limits: HTTP, HTTPS, TLS, TCP or UDP; TCP and UDP have neither hosts nor tls.
+	// Example: TCP
 	// Becomes: spec.listeners[].protocol
 	Protocol Protocol `json:"protocol,omitempty"`
-	// Hosts served on this port.
+	// Hosts served on this port: a host, or long {host, namespaces, tls}.
 	//
 	// Default: every host.
 	// Example: [admin.example.com]
 	// Becomes: spec.listeners[].hostname
-	Hosts []GatewayHost `json:"hosts,omitempty"`
+	Hosts []PortHost `json:"hosts,omitempty"`
+	// Namespaces says whose routes may attach to this port, written as for a host.
+	//
+	// Default: allow.namespaces.
+	// Example: [db]
+	// Becomes: spec.listeners[].allowedRoutes.namespaces
+	Namespaces *Namespaces `json:"namespaces,omitempty"`
+	// TLS is the certificate: the name of a Secret, or "namespace/name"; may be a list.
+	//
+	// Default: what tls of the gateway says.
+	// Limits: only for HTTPS, and TLS that is terminated; at most 64.
+	// Example: admin-cert
+	// Becomes: spec.listeners[].tls.certificateRefs
+	TLS []ObjectName `json:"tls,omitempty"`
+	// Mode says whether TLS is decrypted here or passed on as it is.
+	//
+	// Default: passthrough; terminate where tls is given here or for a host of the port.
+	// Limits: only for TLS: passthrough or terminate.
+	// Example: passthrough
+	// Becomes: spec.listeners[].tls.mode
+	Mode TLSMode `json:"mode,omitempty"`
+}
+
+// PortHost is one host of a further port.
+type PortHost struct {
+	// Host is the name; its first label may be "*"; "*" alone takes every host.
+	//
+	// Required.
+	// Example: admin.example.com
+	// Becomes: spec.listeners[].hostname
+	Host ListenerHost `json:"host"`
+	// Namespaces says whose routes may attach to this host: same, all, a list of names, or {labels: {...}}.
+	//
+	// Default: namespaces of the port.
+	// Example: [admin]
+	// Becomes: spec.listeners[].allowedRoutes.namespaces
+	Namespaces *Namespaces `json:"namespaces,omitempty"`
+	// TLS is the certificate of this host: the name of a Secret, or "namespace/name"; may be a list.
+	//
+	// Default: tls of the port.
+	// Limits: at most 64.
+	// Example: admin-cert
+	// Becomes: spec.listeners[].tls.certificateRefs
+	TLS []ObjectName `json:"tls,omitempty"`
 }
 
 // Protocol is the protocol of a listener.
@@ -106,18 +212,72 @@ type Protocol string
 
 // Values of Protocol.
 const (
-	ProtocolHTTP Protocol = "HTTP"
+	ProtocolHTTP  Protocol = "HTTP"
+	ProtocolHTTPS Protocol = "HTTPS"
+	ProtocolTLS   Protocol = "TLS"
+	ProtocolTCP   Protocol = "TCP"
+	ProtocolUDP   Protocol = "UDP"
+)
+
+// TLSMode says who decrypts.
+type TLSMode string
+
+// Values of TLSMode.
+const (
+	TLSPassthrough TLSMode = "passthrough"
+	TLSTerminate   TLSMode = "terminate"
 )
 
 // Allow says who may attach.
 type Allow struct {
 	// Namespaces whose routes may attach: same, all, a list of names, or {labels: {...}}.
 	//
-	// Required.
+	// Default: same.
 	// Example: all
 	// Becomes: spec.listeners[].allowedRoutes.namespaces
-	Namespaces *Namespaces `json:"namespaces"`
+	Namespaces *Namespaces `json:"namespaces,omitempty"`
+	// ListenerSets says whose ListenerSets may add listeners: same, all, a list of names, or {labels: {...}}.
+	//
+	// Default: nobody's.
+	// Example: same
+	// Becomes: spec.allowedListeners.namespaces
+	ListenerSets *Namespaces `json:"listenerSets,omitempty"`
 }
+
+// ClientAuth says which client certificates are good.
+type ClientAuth struct {
+	// CA is what client certificates must be signed by: the name of a ConfigMap with ca.crt in it, or "namespace/name",
+	// which needs a ReferenceGrant there. May be a list.
+	//
+	// Required.
+	// Limits: at most 16.
+	// Example: client-ca
+	// Becomes: spec.tls.frontend.default.validation.caCertificateRefs, and of perPort[].tls
+	CA []ObjectName `json:"ca"`
+	// Mode says what happens to clients without a good certificate: validOnly refuses them, insecureFallback lets them in.
+	//
+	// Default: validOnly.
+	// Limits: validOnly or insecureFallback.
+	// Example: validOnly
+	// Becomes: spec.tls.frontend.default.validation.mode, and of perPort[].tls
+	Mode ClientAuthMode `json:"mode,omitempty"`
+	// Ports this is for.
+	//
+	// Default: every port that no other entry names.
+	// Limits: at most 64.
+	// Example: [8443]
+	// Becomes: spec.tls.frontend.perPort[].port
+	Ports []Port `json:"ports,omitempty"`
+}
+
+// ClientAuthMode is what happens to clients without a good certificate.
+type ClientAuthMode string
+
+// Values of ClientAuthMode.
+const (
+	ClientValidOnly        ClientAuthMode = "validOnly"
+	ClientInsecureFallback ClientAuthMode = "insecureFallback"
+)
 
 // Namespaces selects namespaces. Exactly one of All, Same, Names and Labels is set.
 type Namespaces struct {

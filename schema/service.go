@@ -41,16 +41,49 @@ type Service struct {
 	// Routes are the rules of one HTTPRoute. Which of them answers a request is decided by how specific they are, as
 	// Gateway API says, and only between equals by their order.
 	//
-	// Default: one route, "/" to the own service.
-	// Limits: more than 16 rules or 128 matches are split over NAME, NAME-2, ...
+	// Default: one route, "/" to the own service, where there is none of grpc, tcp, udp and tls either.
+	// Limits: more than 16 rules or 128 matches are split over NAME, NAME-2, ...; where that could change which route
+	// answers, it is an error.
+	// Example: [{path: /api, timeout: 5s}]
 	// Becomes: HTTPRoute spec.rules
 	Routes []Route `json:"routes,omitempty"`
+	// GRPC are the rules of one GRPCRoute, on the same hosts. Which of them answers a call is decided by how specific
+	// they are, and only between equals by their order.
+	//
+	// Limits: as for routes.
+	// Example: [{method: shop.v1.Cart/*}]
+	// Becomes: GRPCRoute spec.rules
+	GRPC []GRPC `json:"grpc,omitempty"`
+	// TCP are ports of the gateway whose connections go to a service: one TCPRoute NAME-PORT each. They attach by port,
+	// to every listener of the gateway there, whatever listener gateway names.
+	//
+	// Example: [{port: 5432, to: postgres:5432}]
+	// Becomes: TCPRoute
+	TCP []Stream `json:"tcp,omitempty"`
+	// UDP are ports of the gateway whose datagrams go to a service: one UDPRoute NAME-PORT each, attached as for tcp.
+	//
+	// Example: [{port: 53, to: dns:5353}]
+	// Becomes: UDPRoute
+	UDP []Stream `json:"udp,omitempty"`
+	// TLS are connections told apart by the host they ask for, without a look at what is inside: one TLSRoute each,
+	// NAME, NAME-2, ... Whether they are decrypted says the gateway's listener.
+	//
+	// Example: [{hosts: [db.example.com], to: db:8443}]
+	// Becomes: TLSRoute
+	TLS []TLS `json:"tls,omitempty"`
+	// BackendTLS says that the own service speaks TLS.
+	//
+	// Example: {hostname: shop.internal, ca: internal-ca}
+	// Becomes: BackendTLSPolicy
+	BackendTLS *BackendTLS `json:"backendTLS,omitempty"`
 	// AllowFrom are the namespaces whose routes may send traffic to the own service.
 	//
 	// Example: [team-b]
 	// Becomes: ReferenceGrant
 	AllowFrom []Label `json:"allowFrom,omitempty"`
-	// Patches change what was generated.
+	// Patches change what was generated: the way to everything there is no field for.
+	//
+	// Example: [{target: {kind: HTTPRoute}, patch: [{op: add, path: /spec/rules/0/name, value: main}]}]
 	Patches []Patch `json:"patches,omitempty"`
 }
 

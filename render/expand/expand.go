@@ -23,6 +23,9 @@ type Context struct {
 	// Gateway is the default gateway, "namespace/name" or "namespace/name#listener"; empty when there is none, which is
 	// an error only where a spec needs it.
 	Gateway string
+	// Redirects are the gateways of the tree that redirect plain HTTP, by "namespace/name"; a namespace is that of the
+	// object, not what is written. Routes of the same namespace keep away from the listeners that do.
+	Redirects map[string]Redirects
 }
 
 // Spec expands a spec of either kind.

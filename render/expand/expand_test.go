@@ -20,7 +20,8 @@ import (
 var update = flag.Bool("update", false, "rewrite the golden files")
 
 // Every NAME.yaml of an archive is expanded; NAME.out has the objects, or the errors. A first line "# origins" in
-// NAME.yaml adds where the fields come from; "# gateway: X" sets the default gateway, which is infra/public otherwise.
+// NAME.yaml adds where the fields come from; "# gateway: X" sets the default gateway, which is infra/public otherwise. The
+// GatewaySpecs of a file are known to its ServiceSpecs.
 func TestGolden(t *testing.T) {
 	archives, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(archives) == 0 {
@@ -78,13 +79,9 @@ func expandText(name string, data []byte) []byte {
 		origins = origins || directive == "origins"
 	}
 	var b bytes.Buffer
-	documents, errs := schema.Documents(name, data, schema.Limits{})
-	for _, doc := range documents {
-		spec, wrong := schema.Decode(doc.Root)
-		errs = append(errs, wrong...)
-		if spec == nil {
-			continue
-		}
+	specs, errs := decode(name, data)
+	c.Redirects = redirectsOf(specs)
+	for _, spec := range specs {
 		objects, wrong := Spec(spec, c)
 		errs = append(errs, wrong...)
 		if err := object.WriteYAML(&b, slices.Values(objects), object.PrintOptions{}); err != nil {
@@ -98,6 +95,32 @@ func expandText(name string, data []byte) []byte {
 		b.WriteString(e.Error() + "\n")
 	}
 	return b.Bytes()
+}
+
+func decode(name string, data []byte) ([]schema.Spec, schema.Errors) {
+	var specs []schema.Spec
+	documents, errs := schema.Documents(name, data, schema.Limits{})
+	for _, doc := range documents {
+		spec, wrong := schema.Decode(doc.Root)
+		errs = append(errs, wrong...)
+		if spec != nil {
+			specs = append(specs, spec)
+		}
+	}
+	return specs, errs
+}
+
+// redirectsOf gives the gateways among the specs that redirect.
+func redirectsOf(specs []schema.Spec) map[string]Redirects {
+	out := map[string]Redirects{}
+	for _, spec := range specs {
+		if g, ok := spec.(*schema.GatewaySpec); ok {
+			if r, ok := RedirectsOf(g); ok {
+				out[g.Metadata.Namespace+"/"+g.Metadata.Name] = r
+			}
+		}
+	}
+	return out
 }
 
 func writeOrigins(b *bytes.Buffer, o *object.Object, origins bool) {

@@ -14,7 +14,7 @@ func ruleContent(s *schema.ServiceSpec, r *schema.Route, at string) (map[string]
 		out["filters"] = filters
 	}
 	if r.Redirect == nil {
-		refs, wrong := backendRefs(s, r, at)
+		refs, wrong := backendRefs(s, r.To, at)
 		errs = append(errs, wrong...)
 		out["backendRefs"] = refs
 	}
@@ -52,8 +52,9 @@ func retry(r *schema.Retry) map[string]any {
 	return out
 }
 
-func backendRefs(s *schema.ServiceSpec, r *schema.Route, at string) ([]any, schema.Errors) {
-	backends := r.To
+// backendRefs gives the backends of the rule at a place of the spec: the own service where it names none.
+func backendRefs(s *schema.ServiceSpec, to []schema.Backend, at string) ([]any, schema.Errors) {
+	backends := to
 	if len(backends) == 0 {
 		backends = []schema.Backend{{Service: ownService(s)}}
 	}
@@ -63,7 +64,7 @@ func backendRefs(s *schema.ServiceSpec, r *schema.Route, at string) ([]any, sche
 		b := &backends[i]
 		ref := serviceRef(b.Service, b.Namespace, b.Port, s.Spec.Port)
 		if ref["port"] == nil {
-			errs = append(errs, portMissing(s, r, at, i))
+			errs = append(errs, portMissing(s, to, at, i))
 			continue
 		}
 		if b.Weight != nil {
@@ -81,11 +82,11 @@ func backendRefs(s *schema.ServiceSpec, r *schema.Route, at string) ([]any, sche
 	return out, errs
 }
 
-func portMissing(s *schema.ServiceSpec, r *schema.Route, at string, i int) *schema.Error {
-	if len(r.To) == 0 {
+func portMissing(s *schema.ServiceSpec, to []schema.Backend, at string, i int) *schema.Error {
+	if len(to) == 0 {
 		return s.Errorf(at, "has no backend: give the route a to, or the spec a port")
 	}
-	return s.Errorf(at+"/to/"+strconv.Itoa(i), "the backend %s has no port: write %q, or give the spec a port", r.To[i].Service, string(r.To[i].Service)+":8080")
+	return s.Errorf(at+"/to/"+strconv.Itoa(i), "the backend %s has no port: write %q, or give the spec a port", to[i].Service, string(to[i].Service)+":8080")
 }
 
 // serviceRef has no port where neither is given.
@@ -115,8 +116,12 @@ func ruleFilters(s *schema.ServiceSpec, r *schema.Route, at string) ([]any, sche
 	if r.Rewrite != nil {
 		out = append(out, rewrite(r.Rewrite))
 	}
+	return appendMirrors(out, s, r.Mirror, at)
+}
+
+func appendMirrors(out []any, s *schema.ServiceSpec, mirrors []schema.Mirror, at string) ([]any, schema.Errors) {
 	var errs schema.Errors
-	for i, m := range r.Mirror {
+	for i, m := range mirrors {
 		ref := serviceRef(m.To.Service, m.To.Namespace, m.To.Port, s.Spec.Port)
 		if ref["port"] == nil {
 			errs = append(errs, s.Errorf(at+"/mirror/"+strconv.Itoa(i)+"/to", "the backend %s has no port: write %q, or give the spec a port", m.To.Service, string(m.To.Service)+":8080"))

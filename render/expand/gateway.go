@@ -1,48 +1,50 @@
 package expand
 
 import (
-	"fmt"
 	"strconv"
-	"strings"
 
 	"headgate.dev/render/object"
 	"headgate.dev/schema"
 )
 
-const (
-	// defaultClass is the GatewayClass the installation brings.
-	defaultClass = "headgate"
-	// maxListeners is how many listeners a Gateway may have.
-	maxListeners = 64
-	httpPort     = 80
-	// namespaceName is the label every namespace has its name in.
-	namespaceName = "kubernetes.io/metadata.name"
-)
+// defaultClass is the GatewayClass the installation brings.
+const defaultClass = "headgate"
 
-// Gateway expands a GatewaySpec: one Gateway.
+// Gateway expands a GatewaySpec: one Gateway NAME and, where hosts are redirected to HTTPS, an HTTPRoute NAME-redirect.
 func Gateway(s *schema.GatewaySpec, _ Context) ([]*object.Object, schema.Errors) {
 	d := newDraft(s, "Gateway", s.Metadata.Name)
-	listeners, errs := d.listeners(s)
-	if len(errs) > 0 {
-		return nil, errs
+	set := listenersOf(s)
+	if len(set.errs) > 0 {
+		return nil, set.errs
 	}
 	class := string(s.Spec.Class)
 	if class == "" {
 		class = defaultClass
 	}
+	listeners := make([]any, len(set.out))
+	for i := range set.out {
+		listeners[i] = set.out[i].object(s)
+		d.from(s, "/spec/listeners/"+strconv.Itoa(i), set.out[i].at)
+	}
 	spec := map[string]any{"gatewayClassName": class, "listeners": listeners}
 	d.from(s, "/spec/gatewayClassName", "/spec/class")
-	if len(s.Spec.Addresses) > 0 {
-		spec["addresses"] = addresses(s.Spec.Addresses)
-		d.from(s, "/spec/addresses", "/spec/addresses")
+	part := func(field string, content any, given bool, from string) {
+		if given {
+			spec[field] = content
+			d.from(s, "/spec/"+field, from)
+		}
 	}
-	if i := infrastructure(s.Spec.Infrastructure); len(i) > 0 {
-		spec["infrastructure"] = i
-		d.from(s, "/spec/infrastructure", "/spec/infrastructure")
+	part("addresses", addresses(s.Spec.Addresses), len(s.Spec.Addresses) > 0, "/spec/addresses")
+	i := infrastructure(s.Spec.Infrastructure)
+	part("infrastructure", i, len(i) > 0, "/spec/infrastructure")
+	if s.Spec.Allow != nil && s.Spec.Allow.ListenerSets != nil {
+		part("allowedListeners", map[string]any{"namespaces": namespaces(s.Spec.Allow.ListenerSets)}, true, "/spec/allow/listenerSets")
 	}
+	tls := gatewayTLS(&s.Spec)
+	part("tls", tls, len(tls) > 0, "/spec/clientAuth")
 	d.content["spec"] = spec
 	d.defaultFor(s)
-	return finish(s, []*draft{d}, s.Spec.Patches)
+	return finish(s, append([]*draft{d}, redirectRoute(s, set)...), s.Spec.Patches)
 }
 
 func (d *draft) defaultFor(s *schema.GatewaySpec) {
@@ -57,100 +59,6 @@ func (d *draft) defaultFor(s *schema.GatewaySpec) {
 	}
 	annotations[schema.DefaultForAnnotation] = s.Spec.Default.String()
 	d.from(s, "/metadata/annotations/"+schema.EscapePointer(schema.DefaultForAnnotation), "/spec/default")
-}
-
-// listenerSet collects listeners and finds those that would be the same.
-type listenerSet struct {
-	spec  *schema.GatewaySpec
-	draft *draft
-	out   []any
-	names map[string]string // name of a listener: pointer of what it comes from
-	binds map[string]string // port and hostname: likewise
-	errs  schema.Errors
-}
-
-func (d *draft) listeners(s *schema.GatewaySpec) ([]any, schema.Errors) {
-	set := &listenerSet{spec: s, draft: d, names: map[string]string{}, binds: map[string]string{}}
-	set.addHosts(s.Spec.Hosts, httpPort, "/spec/hosts")
-	for i, p := range s.Spec.Ports {
-		at := "/spec/ports/" + strconv.Itoa(i)
-		if len(p.Hosts) == 0 {
-			set.add(schema.GatewayHost{Host: "*"}, p.Port, at)
-			continue
-		}
-		set.addHosts(p.Hosts, p.Port, at+"/hosts")
-	}
-	if len(s.Spec.Hosts) == 0 && len(s.Spec.Ports) == 0 {
-		set.add(schema.GatewayHost{Host: "*"}, httpPort, "/spec")
-	}
-	if len(set.out) > maxListeners {
-		set.errs = append(set.errs, s.Errorf("/spec/hosts", "%d listeners are more than a Gateway can have, %d; use a wildcard or a second GatewaySpec", len(set.out), maxListeners))
-	}
-	return set.out, set.errs
-}
-
-func (l *listenerSet) addHosts(hosts []schema.GatewayHost, port schema.Port, at string) {
-	for i, h := range hosts {
-		l.add(h, port, at+"/"+strconv.Itoa(i))
-	}
-}
-
-func (l *listenerSet) add(h schema.GatewayHost, port schema.Port, at string) {
-	name := listenerName(h.Host, port)
-	listener := map[string]any{
-		"name":          name,
-		"port":          int64(port),
-		"protocol":      string(schema.ProtocolHTTP),
-		"allowedRoutes": map[string]any{"namespaces": l.namespaces(h.Namespaces)},
-	}
-	if h.Host != "*" {
-		listener["hostname"] = string(h.Host)
-	}
-	bind := fmt.Sprintf("%d %s", port, h.Host)
-	if first, there := l.binds[bind]; there {
-		l.errs = append(l.errs, l.spec.Errorf(at, "%s on port %d is already there in %s", h.Host, port, schema.FieldPath(first)))
-		return
-	}
-	if first, there := l.names[name]; there {
-		l.errs = append(l.errs, l.spec.Errorf(at, "the listener would be named %s, like the one of %s", name, schema.FieldPath(first)))
-		return
-	}
-	l.binds[bind], l.names[name] = at, at
-	l.draft.from(l.spec, "/spec/listeners/"+strconv.Itoa(len(l.out)), at)
-	l.out = append(l.out, listener)
-}
-
-// listenerName is "http", "http.shop.example.com", "http.wildcard.example.com"; "http-8080..." on other ports.
-func listenerName(host schema.ListenerHost, port schema.Port) string {
-	name := "http"
-	if port != httpPort {
-		name += "-" + strconv.Itoa(int(port))
-	}
-	if host == "*" {
-		return name
-	}
-	if rest, wildcard := strings.CutPrefix(string(host), "*."); wildcard {
-		return name + ".wildcard." + rest
-	}
-	return name + "." + string(host)
-}
-
-// namespaces says whose routes may attach: what the host says, else what the spec allows, else the same namespace's.
-func (l *listenerSet) namespaces(n *schema.Namespaces) map[string]any {
-	if n == nil && l.spec.Spec.Allow != nil {
-		n = l.spec.Spec.Allow.Namespaces
-	}
-	switch {
-	case n == nil || n.Same:
-		return map[string]any{"from": "Same"}
-	case n.All:
-		return map[string]any{"from": "All"}
-	case len(n.Names) > 0:
-		in := map[string]any{"key": namespaceName, "operator": "In", "values": anyList(n.Names)}
-		return map[string]any{"from": "Selector", "selector": map[string]any{"matchExpressions": []any{in}}}
-	default:
-		return map[string]any{"from": "Selector", "selector": map[string]any{"matchLabels": anyMap(n.Labels)}}
-	}
 }
 
 func addresses(all []schema.Address) []any {
@@ -174,6 +82,58 @@ func infrastructure(i *schema.Infrastructure) map[string]any {
 	}
 	if p := i.Parameters; p != nil {
 		out["parametersRef"] = map[string]any{"group": p.Group, "kind": p.Kind, "name": p.Name}
+	}
+	return out
+}
+
+// gatewayTLS gives what a Gateway says about certificates of clients, and about its own towards backends.
+func gatewayTLS(g *schema.Gateway) map[string]any {
+	out := map[string]any{}
+	if g.ClientCertificate != nil {
+		out["backend"] = map[string]any{"clientCertificateRef": objectRef("Secret", *g.ClientCertificate)}
+	}
+	if len(g.ClientAuth) == 0 {
+		return out
+	}
+	frontend := map[string]any{"default": map[string]any{}}
+	var ports []any
+	for i := range g.ClientAuth {
+		c := &g.ClientAuth[i]
+		if len(c.Ports) == 0 {
+			frontend["default"] = clientValidation(c)
+		}
+		for _, port := range c.Ports {
+			ports = append(ports, map[string]any{"port": int64(port), "tls": clientValidation(c)})
+		}
+	}
+	if len(ports) > 0 {
+		frontend["perPort"] = ports
+	}
+	out["frontend"] = frontend
+	return out
+}
+
+var clientModes = map[schema.ClientAuthMode]string{
+	schema.ClientValidOnly: "AllowValidOnly", schema.ClientInsecureFallback: "AllowInsecureFallback",
+}
+
+func clientValidation(c *schema.ClientAuth) map[string]any {
+	refs := make([]any, len(c.CA))
+	for i, ca := range c.CA {
+		refs[i] = objectRef("ConfigMap", ca)
+	}
+	validation := map[string]any{"caCertificateRefs": refs}
+	if c.Mode != "" {
+		validation["mode"] = clientModes[c.Mode]
+	}
+	return map[string]any{"validation": validation}
+}
+
+// objectRef is a reference to an object of the core group.
+func objectRef(kind string, name schema.ObjectName) map[string]any {
+	out := map[string]any{"group": "", "kind": kind, "name": name.Name}
+	if name.Namespace != "" {
+		out["namespace"] = name.Namespace
 	}
 	return out
 }

@@ -7,17 +7,17 @@ import (
 	"headgate.dev/schema"
 )
 
-// checkOrder refuses to split a spec over several HTTPRoutes where that could change which route answers: between equal
-// matches of one HTTPRoute the first rule wins, between equal matches of several the oldest object does, and nobody
+// checkOrder refuses to split a spec over several objects where that could change which rule answers: between equal
+// matches of one object the first rule wins, between equal matches of several the oldest object does, and nobody
 // can say which of them will be.
-func checkOrder(s *schema.ServiceSpec, groups [][]rule) schema.Errors {
+func checkOrder[M matching[M]](s *schema.ServiceSpec, kind string, groups [][]rule[M]) schema.Errors {
 	if len(groups) < 2 {
 		return nil
 	}
 	type place struct {
 		group int
-		rule  *rule
-		match match
+		rule  *rule[M]
+		match M
 	}
 	ranks := map[string][]place{}
 	for g := range groups {
@@ -42,8 +42,8 @@ func checkOrder(s *schema.ServiceSpec, groups [][]rule) schema.Errors {
 					continue
 				}
 				first := ranks[m.rank()][i].rule
-				errs = append(errs, s.Errorf(later.at, "is as specific as %s and only their order decides, but the spec has more rules than one HTTPRoute holds (%d rules, %d matches) and the order of two is not defined; move the two next to each other, make one more specific, or split the spec",
-					schema.FieldPath(first.at), maxRules, maxMatches))
+				errs = append(errs, s.Errorf(later.at, "is as specific as %s and only their order decides, but the spec has more rules than one %s holds (%d rules, %d matches) and the order of two is not defined; move the two next to each other, make one more specific, or split the spec",
+					schema.FieldPath(first.at), kind, maxRules, maxMatches))
 				break
 			}
 		}

@@ -15,11 +15,20 @@ const (
 	defaultRuleFrom = "/spec"
 )
 
+// matching is what a rule's matches have to say about themselves.
+type matching[M any] interface {
+	content() map[string]any
+	// rank is the same for matches of the same precedence, as far as that is about the match itself.
+	rank() string
+	// overlaps tells whether a request could fit both, given the same rank. In doubt it could.
+	overlaps(M) bool
+}
+
 // rule is one rule to be. The content is shared by the rules made from one route.
-type rule struct {
+type rule[M matching[M]] struct {
 	name    string
 	content map[string]any // what comes after the matches
-	matches []match
+	matches []M
 	at      string // pointer of the route in the spec
 }
 
@@ -30,33 +39,37 @@ type match struct {
 	route  *schema.Route // has headers and query
 }
 
-// routeRules gives the rules of a spec, one group per HTTPRoute.
-func routeRules(s *schema.ServiceSpec) ([][]rule, schema.Errors) {
-	routes := s.Spec.Routes
-	implied := len(routes) == 0
+// httpRoutes gives the HTTPRoutes of a spec: one route to the own service where it has none.
+func httpRoutes(s *schema.ServiceSpec, parents []any) ([]*draft, schema.Errors) {
+	all := s.Spec.Routes
+	implied := len(all) == 0
 	if implied {
-		routes = []schema.Route{{}}
+		all = []schema.Route{{}}
 	}
-	rules := make([]rule, 0, len(routes))
+	rules := make([]rule[match], 0, len(all))
 	names := map[string]bool{}
-	for i := range routes {
-		names[string(routes[i].Name)] = true
+	for i := range all {
+		names[string(all[i].Name)] = true
 	}
 	var errs schema.Errors
-	for i := range routes {
+	for i := range all {
 		at := defaultRuleFrom
 		if !implied {
 			at = specRoutes + "/" + strconv.Itoa(i)
 		}
-		content, wrong := ruleContent(s, &routes[i], at)
+		content, wrong := ruleContent(s, &all[i], at)
 		errs = append(errs, wrong...)
-		rules = appendRules(rules, rule{name: string(routes[i].Name), content: content, matches: matchesOf(&routes[i]), at: at}, perRule(&routes[i]), names)
+		rules = appendRules(rules, rule[match]{name: string(all[i].Name), content: content, matches: matchesOf(&all[i]), at: at}, perRule(&all[i]), names)
 	}
 	if len(errs) > 0 {
 		return nil, errs
 	}
 	groups := pack(rules)
-	return groups, checkOrder(s, groups)
+	if errs := checkOrder(s, "HTTPRoute", groups); len(errs) > 0 {
+		return nil, errs
+	}
+	origins := func(d *draft, pointer string, r *rule[match]) { d.ruleOrigins(s, pointer, r) }
+	return routes(s, route{"HTTPRoute", parents}, groups, origins), nil
 }
 
 // perRule is how many matches a rule of this route may have: one where a prefix is replaced, because Gateway API knows
@@ -74,7 +87,7 @@ func perRule(r *schema.Route) int {
 
 // appendRules cuts a rule into rules of at most size matches, each with a name of its own if it has one. Their order
 // keeps who wins between equals.
-func appendRules(rules []rule, r rule, size int, names map[string]bool) []rule {
+func appendRules[M matching[M]](rules []rule[M], r rule[M], size int, names map[string]bool) []rule[M] {
 	n := 0
 	for _, part := range chunks(r.matches, size) {
 		next := r
@@ -110,9 +123,9 @@ func matchesOf(r *schema.Route) []match {
 	return out
 }
 
-// pack fills one HTTPRoute after the other, in order.
-func pack(rules []rule) [][]rule {
-	var groups [][]rule
+// pack fills one object after the other, in order.
+func pack[M matching[M]](rules []rule[M]) [][]rule[M] {
+	var groups [][]rule[M]
 	start, matches := 0, 0
 	for i, r := range rules {
 		if i-start == maxRules || matches+len(r.matches) > maxMatches {
@@ -124,30 +137,29 @@ func pack(rules []rule) [][]rule {
 	return append(groups, rules[start:])
 }
 
-// rules gives the rules as content and records where they come from.
-func (d *draft) rules(s *schema.ServiceSpec, rules []rule) []any {
-	out := make([]any, len(rules))
-	for i, r := range rules {
-		content := make(map[string]any, len(r.content)+2)
-		for k, v := range r.content {
-			content[k] = v
-		}
-		if r.name != "" {
-			content["name"] = r.name
-		}
-		matches := make([]any, len(r.matches))
-		for j, m := range r.matches {
-			matches[j] = m.content()
-		}
-		content["matches"] = matches
-		out[i] = content
-		d.ruleOrigins(s, "/spec/rules/"+strconv.Itoa(i), r)
+// object gives the rule as content.
+func (r *rule[M]) object() map[string]any {
+	content := make(map[string]any, len(r.content)+2)
+	for k, v := range r.content {
+		content[k] = v
 	}
-	return out
+	if r.name != "" {
+		content["name"] = r.name
+	}
+	matches := make([]any, 0, len(r.matches))
+	for _, m := range r.matches {
+		if c := m.content(); len(c) > 0 {
+			matches = append(matches, c)
+		}
+	}
+	if len(matches) > 0 {
+		content["matches"] = matches
+	}
+	return content
 }
 
 // ruleOrigins records where the parts of a rule come from, as finely as the route was written.
-func (d *draft) ruleOrigins(s *schema.ServiceSpec, pointer string, r rule) {
+func (d *draft) ruleOrigins(s *schema.ServiceSpec, pointer string, r *rule[match]) {
 	d.from(s, pointer, r.at)
 	if r.at == defaultRuleFrom {
 		d.from(s, pointer+"/backendRefs", "/spec/port")

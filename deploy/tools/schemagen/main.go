@@ -1,10 +1,10 @@
 // Command schemagen writes what describes the files users write: the JSON Schemas (draft 2020-12) and the field
 // reference, both from the types of package schema and their doc comments.
 //
-//	schemagen DIR
+//	schemagen DIR CRDS
 //
-// DIR is the directory of package schema; servicespec.schema.json, gatewayspec.schema.json, headgate.schema.json (both,
-// chosen by kind) and README.md are written there.
+// DIR is the directory of package schema, CRDS that of the definitions of Gateway API. servicespec.schema.json,
+// gatewayspec.schema.json, headgate.schema.json (both, chosen by kind) and README.md are written to DIR.
 package main
 
 import (
@@ -34,8 +34,8 @@ func main() {
 }
 
 func run(args []string) error {
-	if len(args) != 1 {
-		return fmt.Errorf("one argument is needed, the directory of package schema")
+	if len(args) != 2 {
+		return fmt.Errorf("two arguments are needed, the directories of package schema and of the definitions of Gateway API")
 	}
 	dir := args[0]
 	types, err := parse(dir)
@@ -53,7 +53,11 @@ func run(args []string) error {
 	if outputs["headgate.schema.json"], err = encode(g.combined()); err != nil {
 		return fmt.Errorf("encoding the combined schema: %w", err)
 	}
-	outputs["README.md"] = g.reference()
+	crds, err := readCRDs(args[1])
+	if err != nil {
+		return fmt.Errorf("reading the definitions of Gateway API: %w", err)
+	}
+	outputs["README.md"] = append(g.reference(), g.coverage(crds)...)
 	if len(g.problems) > 0 {
 		return fmt.Errorf("generating: %v", g.problems)
 	}

@@ -7,6 +7,7 @@ import (
 	"go/token"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -14,6 +15,7 @@ import (
 // structType is a struct of package schema whose fields have JSON names.
 type structType struct {
 	doc    string
+	of     string // the struct it is made of, if it has no fields of its own
 	fields []structField
 }
 
@@ -54,12 +56,26 @@ func parse(dir string) (map[string]structType, error) {
 			}
 		}
 	}
+	for name, t := range types {
+		if t.of == "" {
+			continue
+		}
+		for _, f := range types[t.of].fields {
+			if !slices.Contains(lacks[name], f.name) {
+				t.fields = append(t.fields, f)
+			}
+		}
+		types[name] = t
+	}
 	return types, nil
 }
 
 func addTypes(types map[string]structType, g *ast.GenDecl) {
 	for _, spec := range g.Specs {
 		t := spec.(*ast.TypeSpec)
+		if of, ok := t.Type.(*ast.Ident); ok && lacks[t.Name.Name] != nil {
+			types[t.Name.Name] = structType{doc: oneLine(g.Doc.Text()), of: of.Name}
+		}
 		s, ok := t.Type.(*ast.StructType)
 		if !ok {
 			continue

@@ -28,10 +28,13 @@ How things are written:
 var headings = []struct{ kind, typeName, title string }{
 	{"ServiceSpec", "Metadata", "metadata"}, {"", "Service", "spec"}, {"", "Route", "spec.routes[]"}, {"", "Backend", "spec.routes[].to[]"},
 	{"", "Retry", "spec.routes[].retry"}, {"", "Redirect", "spec.routes[].redirect"}, {"", "Rewrite", "spec.routes[].rewrite"},
-	{"", "HeaderChange", "spec.routes[].requestHeaders, responseHeaders"}, {"", "Mirror", "spec.routes[].mirror[]"},
+	{"", "HeaderChange", "spec.routes[].requestHeaders, spec.routes[].responseHeaders"}, {"", "Mirror", "spec.routes[].mirror[]"},
 	{"", "MirrorBackend", "spec.routes[].mirror[].to"}, {"", "CORS", "spec.routes[].cors"},
-	{"GatewaySpec", "Gateway", "spec"}, {"", "GatewayHost", "spec.hosts[], spec.ports[].hosts[]"}, {"", "GatewayPort", "spec.ports[]"},
-	{"", "Allow", "spec.allow"}, {"", "Address", "spec.addresses[]"}, {"", "Infrastructure", "spec.infrastructure"},
+	{"", "GRPC", "spec.grpc[]"}, {"", "GRPCMethod", "spec.grpc[].method[]"}, {"", "GRPCBackend", "spec.grpc[].to[]"},
+	{"", "Stream", "spec.tcp[], spec.udp[]"}, {"", "TLS", "spec.tls[]"}, {"", "StreamBackend", "spec.tcp[].to[], spec.udp[].to[], spec.tls[].to[]"},
+	{"", "BackendTLS", "spec.backendTLS"}, {"", "CARef", "spec.backendTLS.ca[]"}, {"", "SAN", "spec.backendTLS.sans[]"},
+	{"GatewaySpec", "Gateway", "spec"}, {"", "GatewayHost", "spec.hosts[]"}, {"", "GatewayPort", "spec.ports[]"},
+	{"", "PortHost", "spec.ports[].hosts[]"}, {"", "Allow", "spec.allow"}, {"", "ClientAuth", "spec.clientAuth"}, {"", "Address", "spec.addresses[]"}, {"", "Infrastructure", "spec.infrastructure"},
 	{"", "ParametersRef", "spec.infrastructure.parameters"},
 	{"Patches", "Patch", "spec.patches[]"}, {"", "PatchTarget", "spec.patches[].target"}, {"", "PatchOperation", "spec.patches[].patch[]"},
 }
@@ -57,7 +60,7 @@ func (g *generator) reference() []byte {
 		}
 	}
 	for name := range g.types {
-		if !described[name] && name != "ServiceSpec" && name != "GatewaySpec" && name != "Position" && name != "Error" {
+		if !described[name] && name != "ServiceSpec" && name != "GatewaySpec" {
 			g.problemf("the type %s has no part in the reference", name)
 		}
 	}
@@ -70,7 +73,7 @@ func (g *generator) row(b *strings.Builder, owner string, f structField) {
 		name += " (required)"
 	}
 	cells := []string{
-		name, g.words(owner, f), plain(upper(f.doc.meaning)), plain(bare(f.doc.standard)), plain(bare(f.doc.limits)),
+		name, g.words(owner, f), plain(sentence(f)), plain(bare(f.doc.standard)), plain(bare(f.doc.limits)),
 		code(f.doc.example), code(f.doc.becomes),
 	}
 	for i, cell := range cells {
@@ -83,14 +86,20 @@ func (g *generator) row(b *strings.Builder, owner string, f structField) {
 func (g *generator) words(owner string, f structField) string {
 	form, ok := forms[f.typeName]
 	switch {
-	case owner == "Route" && f.name == "to":
+	case weighted[owner+"."+f.goName]:
 		return "backend, map of backends to weights, or list"
 	case ok && f.list && oneOrList[owner+"."+f.goName]:
 		return form.words + " or list of " + form.plural
+	case short[f.typeName] != nil && f.list && oneOrList[owner+"."+f.goName]:
+		return "text, map, or list of them"
+	case short[f.typeName] != nil && f.list:
+		return "list of texts or maps"
+	case !ok && f.list && oneOrList[owner+"."+f.goName]:
+		return "map or list of maps"
 	case short[f.typeName] != nil && !f.list:
 		return "text or map"
 	case !ok && f.list:
-		return "list"
+		return "list of maps"
 	case !ok:
 		return "map"
 	case f.list:
@@ -99,8 +108,12 @@ func (g *generator) words(owner string, f structField) string {
 	return form.words
 }
 
-func upper(text string) string {
-	return strings.ToUpper(text[:min(1, len(text))]) + text[min(1, len(text)):]
+// sentence is the meaning with the field's name as a word of English ("CA", not "ca").
+func sentence(f structField) string {
+	if rest, ok := strings.CutPrefix(f.doc.meaning, f.name+" "); ok {
+		return f.goName + " " + rest
+	}
+	return f.doc.meaning
 }
 
 func code(text string) string {

@@ -124,7 +124,7 @@ func (g *generator) fieldSchema(owner string, f structField, defs object) object
 		out = maps.Clone(item)
 		maps.Copy(out, limits[key])
 	}
-	if key == "Route.To" {
+	if weighted[key] {
 		weights := mapOf(forms["Weight"].schema, object{"pattern": service})
 		weights["maxProperties"] = limits[key]["maxProperties"]
 		out = anyOf(weights, out)

@@ -53,7 +53,7 @@ func (s *Stack) UnusedEndpoints() schema.Errors {
 	var errs schema.Errors
 	for _, e := range s.options.Endpoints {
 		ports := s.backends.ports[e.Service]
-		if len(ports) == 0 || e.Port != 0 && !slices.Contains(ports, e.Port) {
+		if len(ports) == 0 || e.Port != 0 && !slices.ContainsFunc(ports, func(p servicePort) bool { return p.port == e.Port }) {
 			errs = append(errs, &schema.Error{Message: fmt.Sprintf("--endpoint %s: no route leads there", e)})
 		}
 	}
@@ -70,9 +70,8 @@ func (s *Stack) Rows(limit int) (rows []Row, total int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, h := range s.engine.ListHosts() {
-		total += len(h.After.Routes)
-		for _, r := range traffic.Rows(h.After) {
-			if len(rows) < limit {
+		for _, r := range s.rows(h.After) {
+			if total++; len(rows) < limit {
 				rows = append(rows, s.row(s.set, h.After, r))
 			}
 		}
@@ -86,7 +85,7 @@ func (s *Stack) Changed(limit int) (changes []Change, total int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, h := range s.effects.Hosts {
-		for _, c := range traffic.Diff(traffic.Rows(h.Before), traffic.Rows(h.After)) {
+		for _, c := range traffic.Diff(s.rows(h.Before), s.rows(h.After)) {
 			if total++; len(changes) >= limit {
 				continue
 			}
@@ -103,6 +102,13 @@ func (s *Stack) Changed(limit int) (changes []Change, total int) {
 		}
 	}
 	return changes, total
+}
+
+// rows are the rows of a host, without those of aliases: they say nothing new.
+func (s *Stack) rows(h *model.Host) []traffic.Row {
+	return slices.DeleteFunc(traffic.Rows(h), func(r traffic.Row) bool {
+		return s.world.isAlias(r.Source.Kind, types.NamespacedName(r.Source.Name))
+	})
 }
 
 // row is a row of a host, whose objects are in set.

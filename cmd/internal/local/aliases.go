@@ -21,8 +21,8 @@ import (
 const (
 	// localhost is the domain whose names all mean this machine (RFC 6761, 6.3).
 	localhost = "localhost"
-	// aliasSection is the listener of the default Gateway that serves aliases.
-	aliasSection = "http"
+	// httpSection is the HTTP listener of the Gateways that are made up.
+	httpSection = "http"
 	// MaxAliases is how many routes a tree may have for each to get an alias. One costs Envoy as much as a host of one's own,
 	// and whoever has thousands looks at a few.
 	MaxAliases = 500
@@ -35,6 +35,10 @@ type alias struct {
 	host   string
 	front  front
 }
+
+// aliasGatewayRef is the Gateway for aliases of routes whose own ones have no listener for them. It is not the default
+// Gateway, which goes as soon as no route of the tree names it, and leaves its port to the first Gateway of one's own.
+var aliasGatewayRef = kube.Ref{Kind: kube.Gateway, Name: types.NamespacedName{Namespace: DefaultNamespace, Name: localhost}}
 
 // front is the listener by which an alias is reached.
 type front struct {
@@ -55,7 +59,6 @@ func (w *world) changeAliases() (changes []kube.Change) {
 	for _, ref := range slices.SortedFunc(maps.Keys(w.aliases), kube.CompareRefs) {
 		if _, has := wanted[ref]; !has {
 			changes = append(changes, kube.Change{Kind: ref.Kind, Name: ref.Name})
-			w.want(ref, nil)
 		}
 	}
 	for _, ref := range slices.SortedFunc(maps.Keys(wanted), kube.CompareRefs) {
@@ -64,13 +67,11 @@ func (w *world) changeAliases() (changes []kube.Change) {
 			continue
 		}
 		changes = append(changes, kube.ChangeOf(ref.Kind, a.route(ref.Name)))
-		var ports []gatewayPort
-		if a.front.gateway == gatewayRef.Name {
-			ports = []gatewayPort{{a.front.port, gwv1.HTTPProtocolType}}
-		}
-		w.want(ref, ports)
 	}
-	w.aliases = wanted
+	w.aliases, w.aliasGateway, w.listed = wanted, false, nil
+	for _, a := range wanted {
+		w.aliasGateway = w.aliasGateway || a.front.gateway == aliasGatewayRef.Name
+	}
 	return changes
 }
 
@@ -190,11 +191,11 @@ func rulesOf(o kube.Object) any {
 	return nil
 }
 
-// frontOf finds an HTTP listener for any host at a Gateway of the route, which lets the route in; else that of the default
-// Gateway. A route without a Gateway of ours is not ours to serve.
+// frontOf finds an HTTP listener for any host at a Gateway of the route, which lets the route in; else that of the
+// Gateway for aliases. A route without a Gateway of ours is not ours to serve.
 func (w *world) frontOf(route kube.Object) (front, bool) {
 	spec, served := routeSpec(route), false
-	best := front{gatewayRef.Name, aliasSection, 80}
+	best := front{aliasGatewayRef.Name, httpSection, 80}
 	found := false
 	for _, l := range w.listeners() {
 		if !slices.ContainsFunc(spec.ParentRefs, func(p gwv1.ParentReference) bool { return l.belongsTo(route, &p) }) {

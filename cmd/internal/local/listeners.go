@@ -38,9 +38,10 @@ func (w *world) listeners() []listener {
 func (w *world) list() []listener {
 	out, sets := []listener{}, []listener{}
 	refs := slices.SortedFunc(maps.Keys(w.tree), kube.CompareRefs)
-	if _, has := w.tree[gatewayRef]; !has {
-		refs = append(refs, gatewayRef)
-		slices.SortFunc(refs, kube.CompareRefs)
+	for _, ref := range []kube.Ref{gatewayRef, aliasGatewayRef} {
+		if w.tree[ref] == nil {
+			refs = append(refs, ref) // behind those of the tree, which have the first choice of ports
+		}
 	}
 	for _, ref := range refs {
 		switch o := w.object(ref).(type) {
@@ -64,13 +65,14 @@ func (w *world) list() []listener {
 	return append(out, sets...)
 }
 
-// object gives an object of the tree, or the default Gateway while that is made up.
+// object gives an object of the tree, or a Gateway that is made up.
 func (w *world) object(ref kube.Ref) kube.Object {
 	if o := w.tree[ref]; o != nil {
 		return o
 	}
-	if ref == gatewayRef && len(w.open) > 0 {
-		return w.defaultGateway()
+	if ref == gatewayRef || ref == aliasGatewayRef {
+		o, _ := w.wanted(ref)
+		return o
 	}
 	return nil
 }

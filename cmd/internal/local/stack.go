@@ -84,6 +84,8 @@ type Stack struct {
 	before   *object.Set // what was held before the last Apply
 	epoch    uint64
 	effects  engine.Effects // of the last Apply
+	// forwards are the rows of connections and datagrams, and what they were before the last Apply.
+	forwards, forwardsBefore []Row
 }
 
 // New makes a Stack that holds nothing. Close it.

@@ -39,6 +39,7 @@ func (s *Stack) Apply(_ context.Context, c agent.Change) error {
 		s.xds.Publish(fleet, s.epoch, resources(effects.XDS))
 	}
 	s.before, s.set, s.effects = s.set, c.Set, effects
+	s.forwardsBefore, s.forwards = s.forwards, s.listForwards()
 	s.retire(time.Now())
 	return nil
 }

@@ -32,17 +32,18 @@ type world struct {
 	routes map[kube.Ref]kube.Object // the routes of the tree
 
 	namespaces incr.Relation[kube.Ref, string]
-	wants      incr.Relation[kube.Ref, gatewayPort] // route or alias → the ports of the default Gateway that it wants
+	wants      incr.Relation[kube.Ref, gatewayPort] // route → the ports of the default Gateway that it wants
 	open       map[gatewayPort]struct{}             // those that are wanted
 	made       map[kube.Ref]string                  // what is made up, with its version
-	listed     []listener                           // of tree and open; nil when these have changed
+	listed     []listener                           // of tree, open and aliases; nil when these have changed
 
 	ca           *localca.CA // nil until a certificate is needed
 	certificates map[kube.Ref]*certificate
 
-	noAliases bool
-	aliases   map[kube.Ref]alias
-	conflicts []aliasConflict
+	noAliases    bool
+	aliases      map[kube.Ref]alias
+	aliasGateway bool // some alias needs it
+	conflicts    []aliasConflict
 }
 
 var (
@@ -61,7 +62,7 @@ func newWorld() *world {
 // complete adds to the changes of a tree what is made up, or no longer needed, because of them.
 func (w *world) complete(changes []kube.Change, now time.Time) []kube.Change {
 	var dirty incr.Set[kube.Ref]
-	dirty.Add(classRef, gatewayRef)
+	dirty.Add(classRef, gatewayRef, aliasGatewayRef)
 	for i := range changes {
 		w.note(&changes[i], &dirty)
 	}
@@ -135,7 +136,7 @@ func (w *world) note(c *kube.Change, dirty *incr.Set[kube.Ref]) {
 	}
 }
 
-// want says which ports of the default Gateway a route or alias wants.
+// want says which ports of the default Gateway a route wants.
 func (w *world) want(ref kube.Ref, ports []gatewayPort) {
 	added, removed := w.wants.Put(ref, ports)
 	for _, p := range slices.Concat(added, removed) {
@@ -155,11 +156,10 @@ func (w *world) wanted(ref kube.Ref) (object kube.Object, version string) {
 		return &gwv1.GatewayClass{
 			ObjectMeta: metav1.ObjectMeta{Name: ClassName}, Spec: gwv1.GatewayClassSpec{ControllerName: Controller}}, ""
 	case ref == gatewayRef && len(w.open) > 0:
-		g := w.defaultGateway()
-		for i := range g.Spec.Listeners {
-			version += string(g.Spec.Listeners[i].Name) + " "
-		}
-		return g, version
+		ports := sortedPorts(w.open)
+		return madeGateway(ref.Name, ports), fmt.Sprint(ports)
+	case ref == aliasGatewayRef && w.aliasGateway:
+		return madeGateway(ref.Name, []gatewayPort{{80, gwv1.HTTPProtocolType}}), ""
 	case ref.Kind == kube.Namespace && (w.namespaces.Used(ref.Name.Name) || ref.Name.Name == DefaultNamespace):
 		return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
 			Name: ref.Name.Name, Labels: map[string]string{corev1.LabelMetadataName: ref.Name.Name}}}, ""
@@ -171,15 +171,14 @@ func (w *world) wanted(ref kube.Ref) (object kube.Object, version string) {
 	}
 }
 
-// defaultGateway takes every host and every namespace: on one machine there is nobody to be kept out. It has the ports
-// that routes want; TLS is passed through.
-func (w *world) defaultGateway() *gwv1.Gateway {
+// madeGateway takes every host and every namespace: on one machine there is nobody to be kept out. TLS is passed through.
+func madeGateway(name types.NamespacedName, ports []gatewayPort) *gwv1.Gateway {
 	all, passthrough := gwv1.NamespacesFromAll, gwv1.TLSModePassthrough
 	g := &gwv1.Gateway{
-		ObjectMeta: metav1.ObjectMeta{Namespace: gatewayRef.Name.Namespace, Name: gatewayRef.Name.Name},
+		ObjectMeta: metav1.ObjectMeta{Namespace: name.Namespace, Name: name.Name},
 		Spec:       gwv1.GatewaySpec{GatewayClassName: ClassName},
 	}
-	for _, p := range sortedPorts(w.open) {
+	for _, p := range ports {
 		l := gwv1.Listener{
 			Name: gwv1.SectionName(p.name()), Port: p.port, Protocol: p.protocol,
 			AllowedRoutes: &gwv1.AllowedRoutes{Namespaces: &gwv1.RouteNamespaces{From: &all}},
@@ -196,7 +195,7 @@ func (w *world) defaultGateway() *gwv1.Gateway {
 func (p gatewayPort) name() string {
 	switch p {
 	case gatewayPort{80, gwv1.HTTPProtocolType}:
-		return aliasSection
+		return httpSection
 	case gatewayPort{443, gwv1.TLSProtocolType}:
 		return "tls"
 	}

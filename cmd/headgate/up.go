@@ -38,9 +38,13 @@ SOURCE is a directory inside a Git repository (default: the current one), which 
 URL of a repository (https://, ssh://, git@host:path), which is polled. A commit that cannot be rendered
 changes nothing: the last good one keeps serving and every error is named with file, line and field.
 
-Services that nothing runs for are answered by a built-in echo backend, which tells what arrived;
---endpoint sends a Service's requests to something real. Listener ports below 1024 are served at 8000
-more (80 at 8080, 443 at 8443), all others as they are; --port changes that.`,
+Services that nothing runs for are answered by a built-in echo backend, which tells what arrived, over
+HTTP, gRPC, WebSocket, TLS, TCP and UDP alike; --endpoint sends a Service's requests to something real.
+
+Listener ports below 1024 are served at 8000 more (80 at 8080, 443 at 8443), all others as they are; --port
+changes that. Each service is also at http://SERVICE.localhost:8080 (at SERVICE.NAMESPACE.localhost where two
+namespaces have one of that name; not in trees of more than 500 routes). HTTPS listeners whose certificate
+is not in the tree get one from a local certificate authority, which is kept in your cache directory.`,
 		Example: `  headgate up
   headgate up examples/01-hello --worktree
   headgate up https://git.example.com/team/shop --ref v1.4.0 --path deploy

@@ -56,9 +56,11 @@ type liveEvent struct {
 	// Listeners are the ports that got their place on this machine just now.
 	Listeners []local.Place `json:"listeners,omitempty"`
 	// Hidden are rules that no request reaches from now on.
-	Hidden   []local.Hidden `json:"hidden,omitempty"`
-	Warnings schema.Errors  `json:"warnings,omitempty"`
-	Refused  schema.Errors  `json:"refused,omitempty"`
+	Hidden []local.Hidden `json:"hidden,omitempty"`
+	// CA is the certificate to trust, where any is signed by it.
+	CA       string        `json:"ca,omitempty"`
+	Warnings schema.Errors `json:"warnings,omitempty"`
+	Refused  schema.Errors `json:"refused,omitempty"`
 }
 
 type stagesEvent struct {
@@ -95,13 +97,14 @@ func (r *jsonReport) outcome(o agent.Outcome) {
 		MS: stagesEvent{
 			Fetch: ms(o.Stages.Fetch), Render: ms(o.Stages.Render), Apply: ms(o.Stages.Apply),
 			Ack: ms(o.Stages.Ack), Total: ms(o.Stages.Total)},
-		Warnings: append(o.Warnings, r.stack.UnusedEndpoints()...), Refused: o.Live.Refused,
+		Warnings: append(o.Warnings, r.stack.UnusedEndpoints()...), Refused: o.Live.Refused, CA: r.stack.CA(),
 	}
 	if o.Kept == nil {
 		e.Served, _ = r.stack.Rows(rowLimit)
 	}
 	if o.Kept == nil || o.Kept.Revision != o.Commit.Revision {
 		e.Listeners, e.Hidden = r.stack.NewListeners(), r.stack.NewlyHidden()
+		e.Warnings = append(e.Warnings, r.unsaid(r.stack.AliasConflicts())...)
 	}
 	r.write(e)
 }

@@ -53,6 +53,21 @@ func inputErrors(err error) schema.Errors {
 type base struct {
 	mu    sync.Mutex // one report at a time
 	stack *local.Stack
+	said  map[string]bool
+}
+
+// unsaid gives those errors that it has not given before.
+func (b *base) unsaid(errs schema.Errors) (out schema.Errors) {
+	for _, e := range errs {
+		if text := e.Error(); !b.said[text] {
+			if b.said == nil {
+				b.said = map[string]bool{}
+			}
+			b.said[text] = true
+			out = append(out, e)
+		}
+	}
+	return out
 }
 
 func (b *base) serves(s *local.Stack) { b.stack = s }

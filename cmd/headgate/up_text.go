@@ -22,6 +22,8 @@ type textReport struct {
 	about  about
 	headed bool
 	start  time.Duration // that Envoy took, until it was told
+
+	trusted bool // the local CA was named
 }
 
 func (r *textReport) printf(format string, args ...any) { fmt.Fprintf(r.w, format, args...) }
@@ -59,8 +61,10 @@ func (r *textReport) outcome(o agent.Outcome) {
 		r.next(o)
 	}
 	if o.Err == nil && (o.Kept == nil || o.Kept.Revision != o.Commit.Revision) {
+		r.trust()
 		r.hidden()
 		r.places(r.style.Warn("warning"), r.stack.UnusedEndpoints())
+		r.places(r.style.Warn("warning"), r.unsaid(r.stack.AliasConflicts()))
 	}
 	r.places(r.style.Warn("warning"), o.Warnings)
 	r.places(r.style.Bad("not served"), o.Live.Refused)
@@ -136,7 +140,7 @@ func (r *textReport) next(o agent.Outcome) {
 		r.printf("  ... and %d more\n", total-len(changes))
 	}
 	for _, l := range r.stack.NewListeners() {
-		r.printf("  port %d of Gateway %s is served at %s\n", l.Port, l.Gateway, l.Address)
+		r.printf("  %s port %d of Gateway %s is served at %s\n", l.Protocol, l.Port, l.Gateway, l.Address)
 	}
 	if total == 0 {
 		r.printf("  no change in traffic (%s changed, %d removed)\n", count(len(o.Change.Put), "object"), len(o.Change.Removed))
@@ -186,6 +190,16 @@ func (r *textReport) refused(o agent.Outcome) {
 		}
 		r.printf("  %s\n", e.Error())
 	}
+}
+
+// trust says, once, what to do about certificates that no other program knows.
+func (r *textReport) trust() {
+	ca := r.stack.CA()
+	if ca == "" || r.trusted {
+		return
+	}
+	r.trusted = true
+	r.printf("  certificates that are not in the tree are signed by your local CA; trust it with\n    curl --cacert %s\n", ca)
 }
 
 // hidden warns of rules that no request reaches from now on.

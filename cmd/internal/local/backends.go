@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"headgate.dev/proxy/echo"
 	"headgate.dev/proxy/incr"
 	"headgate.dev/proxy/kube"
 )
@@ -20,10 +21,18 @@ import (
 type servicePort struct {
 	service types.NamespacedName
 	port    int32
+	udp     bool
 }
 
 func comparePorts(a, b servicePort) int {
-	return cmp.Or(kube.CompareNames(a.service, b.service), cmp.Compare(a.port, b.port))
+	switch c := cmp.Or(kube.CompareNames(a.service, b.service), cmp.Compare(a.port, b.port)); {
+	case c != 0 || a.udp == b.udp:
+		return c
+	case b.udp:
+		return -1
+	default:
+		return 1
+	}
 }
 
 // backends makes up what a cluster would know of Services: a Service where the tree has none, and an EndpointSlice for
@@ -31,23 +40,29 @@ func comparePorts(a, b servicePort) int {
 type backends struct {
 	// endpoint gives the address that answers for a port of a Service.
 	endpoint func(servicePort) (netip.AddrPort, error)
+	// expect is told what is spoken to a port over TCP, whenever that may have changed.
+	expect func(servicePort, echo.Speech)
+	// speech says what arrives at the backends of a TLSRoute.
+	speech func(*gwv1.TLSRoute) echo.Speech
 	// overridden are the Services that --endpoint names; EndpointSlices of the tree do not count for them.
 	overridden map[types.NamespacedName]bool
 
 	addresses map[servicePort]netip.AddrPort // of every routed port
 
-	routed   incr.Relation[kube.Ref, servicePort]
-	ports    map[types.NamespacedName][]int32 // routed ports, sorted
+	routed   incr.Relation[kube.Ref, use]
+	tls      map[kube.Ref]*gwv1.TLSRoute            // which mean another thing when a Gateway changes
+	ports    map[types.NamespacedName][]servicePort // routed ports, sorted
 	services map[types.NamespacedName]*corev1.Service
 	slices   incr.Relation[types.NamespacedName, types.NamespacedName] // slice of the tree → its Service
 	made     map[types.NamespacedName]map[kube.Ref]bool                // what was made up for a Service
 	unrouted map[servicePort]struct{}                                  // ports that no route names any more
 }
 
-func newBackends(endpoint func(servicePort) (netip.AddrPort, error), overridden map[types.NamespacedName]bool) *backends {
+func newBackends(overridden map[types.NamespacedName]bool) *backends {
 	return &backends{
-		endpoint: endpoint, overridden: overridden, addresses: map[servicePort]netip.AddrPort{},
-		ports:    map[types.NamespacedName][]int32{},
+		overridden: overridden, addresses: map[servicePort]netip.AddrPort{},
+		tls:      map[kube.Ref]*gwv1.TLSRoute{},
+		ports:    map[types.NamespacedName][]servicePort{},
 		services: map[types.NamespacedName]*corev1.Service{},
 		made:     map[types.NamespacedName]map[kube.Ref]bool{},
 		unrouted: map[servicePort]struct{}{},
@@ -58,19 +73,15 @@ func newBackends(endpoint func(servicePort) (netip.AddrPort, error), overridden 
 // wrong here, before complete.
 func (b *backends) reserve(changes []kube.Change) error {
 	for i := range changes {
-		route, ok := changes[i].Object.(*gwv1.HTTPRoute)
-		if !ok {
-			continue
-		}
-		for _, p := range portsOf(route) {
-			if _, has := b.addresses[p]; has {
+		for _, u := range usesOf(changes[i].Object, 0) {
+			if _, has := b.addresses[u.servicePort]; has {
 				continue
 			}
-			addr, err := b.endpoint(p)
+			addr, err := b.endpoint(u.servicePort)
 			if err != nil {
 				return err
 			}
-			b.addresses[p] = addr
+			b.addresses[u.servicePort] = addr
 		}
 	}
 	return nil
@@ -88,6 +99,9 @@ func (b *backends) complete(changes []kube.Change) []kube.Change {
 	var dirty incr.Set[types.NamespacedName]
 	for i := range changes {
 		b.note(&changes[i], &dirty)
+	}
+	for ref, route := range b.tls {
+		b.noteUses(ref, usesOf(route, b.speech(route)), &dirty)
 	}
 	for _, service := range dirty.Sorted(kube.CompareNames) {
 		now := map[kube.Ref]bool{}
@@ -116,16 +130,6 @@ func (b *backends) complete(changes []kube.Change) []kube.Change {
 // note learns from one change of the tree and marks the Services it concerns.
 func (b *backends) note(c *kube.Change, dirty *incr.Set[types.NamespacedName]) {
 	switch c.Kind {
-	case kube.HTTPRoute:
-		var ports []servicePort
-		if route, ok := c.Object.(*gwv1.HTTPRoute); ok {
-			ports = portsOf(route)
-		}
-		added, removed := b.routed.Put(kube.Ref{Kind: c.Kind, Name: c.Name}, ports)
-		for _, p := range slices.Concat(added, removed) {
-			b.route(p)
-			dirty.Add(p.service)
-		}
 	case kube.Service:
 		if service, ok := c.Object.(*corev1.Service); ok {
 			b.services[c.Name] = service
@@ -146,22 +150,57 @@ func (b *backends) note(c *kube.Change, dirty *incr.Set[types.NamespacedName]) {
 		dirty.Add(b.slices.Of(c.Name)...)
 		dirty.Add(service...)
 		b.slices.Put(c.Name, service)
+	default:
+		ref := kube.Ref{Kind: c.Kind, Name: c.Name}
+		route, ok := c.Object.(*gwv1.TLSRoute)
+		if ok {
+			b.tls[ref] = route // looked at when all Gateways are known
+			return
+		}
+		delete(b.tls, ref)
+		b.noteUses(ref, usesOf(c.Object, 0), dirty)
 	}
+}
+
+// noteUses learns what a route asks of Services.
+func (b *backends) noteUses(ref kube.Ref, uses []use, dirty *incr.Set[types.NamespacedName]) {
+	added, removed := b.routed.Put(ref, uses)
+	for _, u := range slices.Concat(added, removed) {
+		b.route(u.servicePort)
+		dirty.Add(u.service)
+	}
+}
+
+// speeches lists what may be spoken to a port.
+var speeches = []echo.Speech{0, echo.HTTP, echo.Stream, echo.TLS, echo.Stream | echo.TLS}
+
+// used tells whether any route names a port, and what is spoken to it.
+func (b *backends) used(p servicePort) (all echo.Speech, used bool) {
+	for _, s := range speeches {
+		if b.routed.Used(use{p, s}) {
+			all, used = all|s, true
+		}
+	}
+	return all, used
 }
 
 // route keeps the list of a Service's routed ports.
 func (b *backends) route(p servicePort) {
 	ports := b.ports[p.service]
-	i, has := slices.BinarySearch(ports, p.port)
-	switch used := b.routed.Used(p); {
+	i, has := slices.BinarySearchFunc(ports, p, comparePorts)
+	speech, used := b.used(p)
+	switch {
 	case used && !has:
-		b.ports[p.service] = slices.Insert(ports, i, p.port)
+		b.ports[p.service] = slices.Insert(ports, i, p)
 		delete(b.unrouted, p)
 	case !used && has:
 		b.unrouted[p] = struct{}{}
 		if b.ports[p.service] = slices.Delete(ports, i, i+1); len(ports) == 1 {
 			delete(b.ports, p.service)
 		}
+	}
+	if used && !p.udp {
+		b.expect(p, speech)
 	}
 }
 
@@ -179,65 +218,57 @@ func (b *backends) wanted(service types.NamespacedName) []kube.Change {
 	if b.slices.Used(service) {
 		return out
 	}
-	for _, number := range b.ports[service] {
-		i := slices.IndexFunc(object.Spec.Ports, func(p corev1.ServicePort) bool { return p.Port == number })
+	for _, p := range b.ports[service] {
+		i := portIndex(object, p)
 		if i < 0 {
 			continue // the route names a port the Service does not have: its status says so
 		}
-		out = append(out, kube.ChangeOf(kube.EndpointSlice, madeSlice(service, &object.Spec.Ports[i], b.addresses[servicePort{service, number}])))
+		out = append(out, kube.ChangeOf(kube.EndpointSlice, madeSlice(p, &object.Spec.Ports[i], b.addresses[p])))
 	}
 	return out
 }
 
-func madeService(name types.NamespacedName, ports []int32) *corev1.Service {
+// portIndex finds a port in a Service: the one of the right protocol, else the one of that number.
+func portIndex(service *corev1.Service, p servicePort) int {
+	i := slices.IndexFunc(service.Spec.Ports, func(sp corev1.ServicePort) bool {
+		return sp.Port == p.port && (sp.Protocol == corev1.ProtocolUDP) == p.udp
+	})
+	if i < 0 {
+		i = slices.IndexFunc(service.Spec.Ports, func(sp corev1.ServicePort) bool { return sp.Port == p.port })
+	}
+	return i
+}
+
+func madeService(name types.NamespacedName, ports []servicePort) *corev1.Service {
 	s := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: name.Namespace, Name: name.Name}}
 	for _, p := range ports {
-		s.Spec.Ports = append(s.Spec.Ports, corev1.ServicePort{Name: fmt.Sprintf("port-%d", p), Port: p})
+		port := corev1.ServicePort{Name: fmt.Sprintf("port-%d", p.port), Port: p.port}
+		if p.udp {
+			port.Name, port.Protocol = fmt.Sprintf("udp-%d", p.port), corev1.ProtocolUDP
+		}
+		s.Spec.Ports = append(s.Spec.Ports, port)
 	}
 	return s
 }
 
-func madeSlice(service types.NamespacedName, port *corev1.ServicePort, addr netip.AddrPort) *discoveryv1.EndpointSlice {
+func madeSlice(p servicePort, port *corev1.ServicePort, addr netip.AddrPort) *discoveryv1.EndpointSlice {
 	number, family := int32(addr.Port()), discoveryv1.AddressTypeIPv4
 	if addr.Addr().Is6() {
 		family = discoveryv1.AddressTypeIPv6
 	}
+	name, endpoint := fmt.Sprintf("%s-%d.headgate", p.service.Name, p.port), discoveryv1.EndpointPort{Name: &port.Name, Port: &number}
+	if p.udp {
+		udp := corev1.ProtocolUDP
+		name, endpoint.Protocol = fmt.Sprintf("%s-%d-udp.headgate", p.service.Name, p.port), &udp
+	}
 	return &discoveryv1.EndpointSlice{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: service.Namespace,
-			Name:      fmt.Sprintf("%s-%d.headgate", service.Name, port.Port),
-			Labels:    map[string]string{discoveryv1.LabelServiceName: service.Name},
+			Namespace: p.service.Namespace,
+			Name:      name,
+			Labels:    map[string]string{discoveryv1.LabelServiceName: p.service.Name},
 		},
 		AddressType: family,
 		Endpoints:   []discoveryv1.Endpoint{{Addresses: []string{addr.Addr().String()}}},
-		Ports:       []discoveryv1.EndpointPort{{Name: &port.Name, Port: &number}},
+		Ports:       []discoveryv1.EndpointPort{endpoint},
 	}
-}
-
-// portsOf lists the ports of Services that a route names, as backends and as mirrors.
-func portsOf(route *gwv1.HTTPRoute) []servicePort {
-	var ports []servicePort
-	add := func(ref *gwv1.BackendObjectReference) {
-		service, ok := kube.BackendService(route.Namespace, ref)
-		if ok && ref.Port != nil {
-			ports = append(ports, servicePort{service, *ref.Port})
-		}
-	}
-	mirrors := func(filters []gwv1.HTTPRouteFilter) {
-		for i := range filters {
-			if m := filters[i].RequestMirror; m != nil {
-				add(&m.BackendRef)
-			}
-		}
-	}
-	for i := range route.Spec.Rules {
-		rule := &route.Spec.Rules[i]
-		mirrors(rule.Filters)
-		for j := range rule.BackendRefs {
-			add(&rule.BackendRefs[j].BackendObjectReference)
-			mirrors(rule.BackendRefs[j].Filters)
-		}
-	}
-	slices.SortFunc(ports, comparePorts)
-	return slices.Compact(ports)
 }

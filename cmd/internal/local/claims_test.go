@@ -12,14 +12,16 @@ import (
 	"headgate.dev/proxy/model"
 )
 
-// TestMain keeps the claims of these tests to themselves: other copies of them may run on this machine.
+// TestMain keeps the claims and the CA of these tests to themselves: other copies of them may run on this machine.
 func TestMain(m *testing.M) {
 	temp, err := os.MkdirTemp("", "")
 	if err != nil {
 		panic(err)
 	}
-	if err := os.Setenv("TMPDIR", temp); err != nil {
-		panic(err)
+	for _, name := range []string{"TMPDIR", "XDG_CACHE_HOME"} {
+		if err := os.Setenv(name, temp); err != nil {
+			panic(err)
+		}
 	}
 	code := m.Run()
 	_ = os.RemoveAll(temp)

@@ -76,6 +76,7 @@ func follow(t *testing.T, tree fstest.MapFS) []txtar.File {
 		t.Fatal(err)
 	}
 	defer stack.Close()
+	stack.world.noAliases = true
 	stack.backends.endpoint = func(p servicePort) (netip.AddrPort, error) {
 		return netip.AddrPortFrom(netip.MustParseAddr("127.64.0.1"), uint16(p.port)), nil
 	}

@@ -31,7 +31,8 @@ func (s *Stack) NewlyHidden() []Hidden {
 			known[key(&before[i])] = true
 		}
 		for _, f := range traffic.FindHidden(h.After) {
-			if known[key(&f)] {
+			if known[key(&f)] || s.world.isAlias(f.Route.Kind, types.NamespacedName(f.Route.Name)) ||
+				s.world.isAlias(f.By.Kind, types.NamespacedName(f.By.Name)) {
 				continue
 			}
 			out = append(out, Hidden{

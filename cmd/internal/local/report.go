@@ -11,7 +11,6 @@ import (
 
 	"headgate.dev/proxy/engine"
 	"headgate.dev/proxy/envoy"
-	"headgate.dev/proxy/kube"
 	"headgate.dev/proxy/model"
 	"headgate.dev/proxy/resolve/condition"
 	"headgate.dev/proxy/traffic"
@@ -22,7 +21,7 @@ import (
 // Row is one line of what is served.
 type Row struct {
 	Gateway  string      `json:"gateway"`
-	Listener string      `json:"listener"` // "http :8080": the protocol and the local port
+	Listener string      `json:"listener"` // "http :8080", "https :8443", "tcp :5432": the protocol and the local port
 	Row      traffic.Row `json:"row"`
 	From     string      `json:"from"` // file:line
 	URL      string      `json:"url,omitempty"`
@@ -30,9 +29,10 @@ type Row struct {
 
 // Place is a port of a Gateway and where it is served on this machine.
 type Place struct {
-	Gateway string `json:"gateway"`
-	Port    int32  `json:"port"`
-	Address string `json:"address"` // "127.0.0.1:8080"
+	Gateway  string `json:"gateway"`
+	Port     int32  `json:"port"`
+	Protocol string `json:"protocol"` // "tcp" or "udp"
+	Address  string `json:"address"`  // "127.0.0.1:8080"
 }
 
 // NewListeners lists the ports of Gateways that got their place on this machine with the last Apply.
@@ -41,7 +41,8 @@ func (s *Stack) NewListeners() []Place {
 	defer s.mu.Unlock()
 	out := make([]Place, len(s.ports.fresh))
 	for i, id := range s.ports.fresh {
-		out[i] = Place{Gateway: id.Gateway.String(), Port: id.Port, Address: s.ports.bind(id).String()}
+		at := s.ports.at(id, s.ports.assigned[id])
+		out[i] = Place{Gateway: id.Gateway.String(), Port: id.Port, Protocol: at.network(), Address: at.addr.String()}
 	}
 	return out
 }
@@ -53,7 +54,7 @@ func (s *Stack) UnusedEndpoints() schema.Errors {
 	var errs schema.Errors
 	for _, e := range s.options.Endpoints {
 		ports := s.backends.ports[e.Service]
-		if len(ports) == 0 || e.Port != 0 && !slices.Contains(ports, e.Port) {
+		if len(ports) == 0 || e.Port != 0 && !slices.ContainsFunc(ports, func(p servicePort) bool { return p.port == e.Port }) {
 			errs = append(errs, &schema.Error{Message: fmt.Sprintf("--endpoint %s: no route leads there", e)})
 		}
 	}
@@ -70,11 +71,15 @@ func (s *Stack) Rows(limit int) (rows []Row, total int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, h := range s.engine.ListHosts() {
-		total += len(h.After.Routes)
-		for _, r := range traffic.Rows(h.After) {
-			if len(rows) < limit {
+		for _, r := range s.rows(h.After) {
+			if total++; len(rows) < limit {
 				rows = append(rows, s.row(s.set, h.After, r))
 			}
+		}
+	}
+	for _, r := range s.forwards {
+		if total++; len(rows) < limit {
+			rows = append(rows, r)
 		}
 	}
 	return rows, total
@@ -86,7 +91,7 @@ func (s *Stack) Changed(limit int) (changes []Change, total int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, h := range s.effects.Hosts {
-		for _, c := range traffic.Diff(traffic.Rows(h.Before), traffic.Rows(h.After)) {
+		for _, c := range traffic.Diff(s.rows(h.Before), s.rows(h.After)) {
 			if total++; len(changes) >= limit {
 				continue
 			}
@@ -102,23 +107,39 @@ func (s *Stack) Changed(limit int) (changes []Change, total int) {
 			changes = append(changes, change)
 		}
 	}
-	return changes, total
+	forwards := diffForwards(s.forwardsBefore, s.forwards)
+	return append(changes, forwards[:min(len(forwards), limit-len(changes))]...), total + len(forwards)
+}
+
+// rows are the rows of a host, without those of aliases: they say nothing new.
+func (s *Stack) rows(h *model.Host) []traffic.Row {
+	return slices.DeleteFunc(traffic.Rows(h), func(r traffic.Row) bool {
+		return s.world.isAlias(r.Source.Kind, types.NamespacedName(r.Source.Name))
+	})
 }
 
 // row is a row of a host, whose objects are in set.
 func (s *Stack) row(set *object.Set, h *model.Host, r traffic.Row) Row {
 	gateway, port := gatewayOf(h)
-	local := s.ports.public(gateway, port)
+	local, scheme := s.ports.public(gateway, port), "http"
+	if h.Protocol == model.HTTPS {
+		scheme = "https"
+	}
 	row := Row{
-		Gateway: gateway.String(), Listener: fmt.Sprintf("http :%d", local), Row: r,
+		Gateway: gateway.String(), Listener: fmt.Sprintf("%s :%d", scheme, local), Row: r,
 		From: originIn(set, r.Source.Kind, types.NamespacedName(r.Source.Name), r.Source.Rule).String(),
 	}
 	host := h.ID.Name
 	if host == "*" {
-		host = "localhost"
+		host = localhost
 	}
-	if !strings.HasPrefix(host, "*") && (host == "localhost" || strings.HasSuffix(host, ".localhost")) {
-		row.URL = fmt.Sprintf("http://%s:%d%s", host, local, path(r.Request))
+	alias, hasAlias := s.world.aliasOf(r.Source.Kind, types.NamespacedName(r.Source.Name))
+	switch {
+	case !strings.HasPrefix(host, "*") && (scheme == "https" || host == localhost && !hasAlias || strings.HasSuffix(host, "."+localhost)):
+		row.URL = fmt.Sprintf("%s://%s:%d%s", scheme, host, local, path(r.Request))
+	case hasAlias && scheme == "http":
+		port := s.ports.public(model.Name(alias.front.gateway), alias.front.port)
+		row.URL = fmt.Sprintf("http://%s:%d%s", alias.host, port, path(r.Request))
 	}
 	return row
 }
@@ -143,13 +164,16 @@ func gatewayOf(h *model.Host) (model.Name, int32) {
 func (s *Stack) Count() (services, routes int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.backends.ports), len(s.engine.Snapshot().Names(kube.HTTPRoute))
+	return len(s.backends.ports), len(s.world.routes)
 }
 
 // unserved lists what the last Apply left unserved: conditions of routes and listeners that say so.
 func (s *Stack) unserved() schema.Errors {
 	var errs schema.Errors
 	for i := range s.effects.Routes {
+		if _, isAlias := s.world.aliases[s.effects.Routes[i].Ref]; isAlias {
+			continue // the route it stands for says it
+		}
 		errs = append(errs, s.routeProblems(&s.effects.Routes[i])...)
 	}
 	for i := range s.effects.Gateways {
@@ -169,7 +193,7 @@ func (s *Stack) unserved() schema.Errors {
 func (s *Stack) routeProblems(r *engine.RouteState) schema.Errors {
 	name := r.Ref.Name
 	if r.Result == nil {
-		if s.engine.Snapshot().HTTPRoute(name) == nil {
+		if s.world.routes[r.Ref] == nil {
 			return nil
 		}
 		return schema.Errors{{Position: s.originOf(r.Ref.Kind.String(), name, -1), Field: "spec.parentRefs",
@@ -211,7 +235,11 @@ func (s *Stack) nacked(key envoy.Key, message string) schema.Error {
 		e.Position = s.originOf("Gateway", types.NamespacedName{Namespace: namespace, Name: name}, -1)
 	}
 	for _, ref := range s.engine.RoutesBehind(fleet, key) {
-		e.Position = s.originOf(ref.Kind.String(), ref.Name, -1)
+		name := ref.Name
+		if a, isAlias := s.world.aliases[ref]; isAlias {
+			name.Name = a.source.GetName()
+		}
+		e.Position = s.originOf(ref.Kind.String(), name, -1)
 		break
 	}
 	return e

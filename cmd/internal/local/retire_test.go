@@ -40,7 +40,7 @@ func TestRetire(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	old := servicePort{types.NamespacedName{Namespace: DefaultNamespace, Name: "a"}, 80}
+	old := servicePort{types.NamespacedName{Namespace: DefaultNamespace, Name: "a"}, 80, false}
 	retired := func() bool { _, waiting := stack.retired[old]; return waiting }
 
 	apply("a")

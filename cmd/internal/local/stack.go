@@ -10,10 +10,12 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"headgate.dev/cmd/internal/localca"
 	"headgate.dev/proxy/echo"
 	"headgate.dev/proxy/engine"
 	"headgate.dev/proxy/envoy"
@@ -36,6 +38,9 @@ type Options struct {
 	// Detached is for a Stack that will never Run: no local port is looked for and no backend is served, so that nothing of
 	// this machine matters. Ports are then those of the Gateways.
 	Detached bool
+	// CA is the directory of the local certificate authority, which is made when a certificate is needed. Empty: headgate/ca in
+	// the user's cache.
+	CA string
 	// Log gets what Envoy logs.
 	Log io.Writer
 	// Ready is told that Envoy runs, and Restarted why it had to be started again. Both may be nil.
@@ -67,6 +72,7 @@ type Stack struct {
 	connected chan struct{}
 	xds       *xds.Server
 	echo      *echo.Server
+	ca        atomic.Pointer[localca.CA] // world's, for the echo backend
 
 	mu       sync.Mutex // guards what follows
 	engine   *engine.Engine
@@ -78,6 +84,8 @@ type Stack struct {
 	before   *object.Set // what was held before the last Apply
 	epoch    uint64
 	effects  engine.Effects // of the last Apply
+	// forwards are the rows of connections and datagrams, and what they were before the last Apply.
+	forwards, forwardsBefore []Row
 }
 
 // New makes a Stack that holds nothing. Close it.
@@ -92,12 +100,16 @@ func New(o Options) (*Stack, error) {
 			return nil, err
 		}
 	}
-	s := &Stack{options: o, dir: dir, connected: make(chan struct{}, 1), echo: echo.New(echo.Options{}), ports: newPortMap(o.Listen, o.Ports, ports), world: newWorld(), retired: map[servicePort]time.Time{}}
+	s := &Stack{options: o, dir: dir, connected: make(chan struct{}, 1), ports: newPortMap(o.Listen, o.Ports, ports), world: newWorld(), retired: map[servicePort]time.Time{}}
+	s.echo = echo.New(echo.Options{Certificate: s.certificateFor})
+	s.world.noAliases = o.Detached
 	overridden := map[types.NamespacedName]bool{}
 	for _, e := range o.Endpoints {
 		overridden[e.Service] = true
 	}
-	s.backends = newBackends(s.endpointOf, overridden)
+	s.backends = newBackends(overridden)
+	s.backends.endpoint, s.backends.speech = s.endpointOf, s.world.speechOf
+	s.backends.expect = func(p servicePort, speech echo.Speech) { s.echo.Expect(echoTarget(p), speech) }
 	s.engine = engine.New(engine.Options{
 		Controller: Controller,
 		Fleet:      func(types.NamespacedName) string { return fleet },
@@ -209,7 +221,7 @@ func (s *Stack) endpointOf(p servicePort) (netip.AddrPort, error) {
 }
 
 func echoTarget(p servicePort) echo.Target {
-	return echo.Target{Namespace: p.service.Namespace, Service: p.service.Name, Port: p.port}
+	return echo.Target{Namespace: p.service.Namespace, Service: p.service.Name, Port: p.port, UDP: p.udp}
 }
 
 // observer signals that Envoy runs. What it refuses is asked for after each Apply.

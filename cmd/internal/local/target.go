@@ -27,29 +27,49 @@ func (s *Stack) Apply(_ context.Context, c agent.Change) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ports := s.ports
-	if !s.options.Detached {
-		var err error
-		if ports, err = s.ports.plan(s.world.listeners(changes)); err != nil {
-			return err
-		}
-	}
-	if err := s.backends.reserve(changes); err != nil {
-		ports.release(s.ports)
-		return fmt.Errorf("giving Services an endpoint: %w", err)
+	changes, err := s.prepare(changes, time.Now())
+	if err != nil {
+		return err
 	}
 	// From here on nothing can go wrong: everything below takes the changes or nothing does.
-	s.ports.release(ports)
-	s.ports = ports
-	changes = s.backends.complete(s.world.complete(changes))
+	changes = s.backends.complete(changes)
 	effects := s.engine.Step(changes)
 	s.epoch++
 	if !s.options.Detached {
 		s.xds.Publish(fleet, s.epoch, resources(effects.XDS))
 	}
 	s.before, s.set, s.effects = s.set, c.Set, effects
+	s.forwardsBefore, s.forwards = s.forwards, s.listForwards()
 	s.retire(time.Now())
 	return nil
+}
+
+// prepare adds what is made up to the changes, and finds a local port for every listener and an address for every Service.
+// When that cannot be done, everything is as it was.
+func (s *Stack) prepare(changes []kube.Change, now time.Time) ([]kube.Change, error) {
+	if s.world.ca == nil && needsCA(changes) {
+		if err := s.openCA(now); err != nil {
+			return nil, err
+		}
+	}
+	undo := s.world.undoing(changes, now)
+	changes = s.world.complete(changes, now)
+	ports, err := s.ports, error(nil)
+	if !s.options.Detached {
+		ports, err = s.ports.plan(s.world.sockets())
+	}
+	if err != nil {
+		undo()
+		return nil, err
+	}
+	if err := s.backends.reserve(changes); err != nil {
+		undo()
+		ports.release(s.ports)
+		return nil, fmt.Errorf("giving Services an endpoint: %w", err)
+	}
+	s.ports.release(ports)
+	s.ports = ports
+	return changes, nil
 }
 
 // retireAfter is how long the echo backend goes on answering for a port that no route names any more: Envoy keeps the

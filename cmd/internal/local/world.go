@@ -1,17 +1,19 @@
 package local
 
 import (
+	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"headgate.dev/cmd/internal/localca"
 	"headgate.dev/proxy/incr"
 	"headgate.dev/proxy/kube"
-	"headgate.dev/proxy/model"
 )
 
 // What every headgate agrees on.
@@ -23,12 +25,25 @@ const (
 )
 
 // world makes up what a cluster has without anybody writing it down: the GatewayClass, the namespaces that objects
-// live in, and the default Gateway as soon as a route names it.
+// live in, the default Gateway as soon as a route names it, the Secrets of certificates that are somewhere else, and an alias
+// for every route that leads to a Service.
 type world struct {
-	tree       map[kube.Ref]kube.Object // the classes, Gateways and namespaces of the tree
+	tree   map[kube.Ref]kube.Object // the classes, Gateways, listener sets, namespaces and Secrets of the tree
+	routes map[kube.Ref]kube.Object // the routes of the tree
+
 	namespaces incr.Relation[kube.Ref, string]
-	parents    incr.Relation[kube.Ref, types.NamespacedName] // route → the Gateways it names
-	made       map[kube.Ref]bool
+	wants      incr.Relation[kube.Ref, gatewayPort] // route → the ports of the default Gateway that it wants
+	open       map[gatewayPort]struct{}             // those that are wanted
+	made       map[kube.Ref]string                  // what is made up, with its version
+	listed     []listener                           // of tree, open and aliases; nil when these have changed
+
+	ca           *localca.CA // nil until a certificate is needed
+	certificates map[kube.Ref]*certificate
+
+	noAliases    bool
+	aliases      map[kube.Ref]alias
+	aliasGateway bool // some alias needs it
+	conflicts    []aliasConflict
 }
 
 var (
@@ -37,25 +52,32 @@ var (
 )
 
 func newWorld() *world {
-	return &world{tree: map[kube.Ref]kube.Object{}, made: map[kube.Ref]bool{}}
+	return &world{
+		tree: map[kube.Ref]kube.Object{}, routes: map[kube.Ref]kube.Object{},
+		open: map[gatewayPort]struct{}{}, made: map[kube.Ref]string{},
+		certificates: map[kube.Ref]*certificate{}, aliases: map[kube.Ref]alias{},
+	}
 }
 
 // complete adds to the changes of a tree what is made up, or no longer needed, because of them.
-func (w *world) complete(changes []kube.Change) []kube.Change {
+func (w *world) complete(changes []kube.Change, now time.Time) []kube.Change {
 	var dirty incr.Set[kube.Ref]
-	dirty.Add(classRef)
+	dirty.Add(classRef, gatewayRef, aliasGatewayRef)
 	for i := range changes {
 		w.note(&changes[i], &dirty)
 	}
+	changes = append(slices.Clip(changes), w.changeAliases()...)
+	w.changeCertificates(&dirty, now)
 	for _, ref := range dirty.Sorted(kube.CompareRefs) {
-		object := w.wanted(ref)
+		object, version := w.wanted(ref)
+		was, made := w.made[ref]
 		switch {
 		case w.tree[ref] != nil:
 			delete(w.made, ref)
-		case object != nil && !w.made[ref]:
-			w.made[ref] = true
+		case object != nil && (!made || was != version):
+			w.made[ref] = version
 			changes = append(changes, kube.ChangeOf(ref.Kind, object))
-		case object == nil && w.made[ref]:
+		case object == nil && made:
 			delete(w.made, ref)
 			changes = append(changes, kube.Change{Kind: ref.Kind, Name: ref.Name})
 		}
@@ -63,17 +85,47 @@ func (w *world) complete(changes []kube.Change) []kube.Change {
 	return changes
 }
 
+// undoing gives a function that takes the world back to where it is before the changes.
+func (w *world) undoing(changes []kube.Change, now time.Time) func() {
+	back := make([]kube.Change, 0, len(changes))
+	for i := range changes {
+		c := kube.Change{Kind: changes[i].Kind, Name: changes[i].Name}
+		ref := kube.Ref{Kind: c.Kind, Name: c.Name}
+		switch {
+		case w.tree[ref] != nil:
+			c.Object = w.tree[ref]
+		case w.routes[ref] != nil:
+			c.Object = w.routes[ref]
+		case len(w.namespaces.Of(ref)) > 0:
+			c.Object = &corev1.Event{} // of an object like this only the namespace is known, and needed
+		}
+		back = append(back, c)
+	}
+	made := maps.Clone(w.made)
+	return func() {
+		w.complete(back, now)
+		w.made = made // of what the first changes of all bring, complete thinks that it stays
+	}
+}
+
 func (w *world) note(c *kube.Change, dirty *incr.Set[kube.Ref]) {
 	ref := kube.Ref{Kind: c.Kind, Name: c.Name}
-	switch c.Kind {
-	case kube.GatewayClass, kube.Gateway, kube.Namespace:
-		if c.Object == nil {
-			delete(w.tree, ref)
-		} else {
-			w.tree[ref] = c.Object
-		}
-		dirty.Add(ref)
+	w.listed = nil
+	isRoute := routeSpec(c.Object) != nil
+	switch c.Object.(type) {
+	case *gwv1.GatewayClass, *gwv1.Gateway, *gwv1.ListenerSet, *corev1.Namespace, *corev1.Secret:
+		w.tree[ref] = c.Object
+	default:
+		delete(w.tree, ref)
 	}
+	if isRoute {
+		w.routes[ref] = c.Object
+	} else {
+		delete(w.routes, ref)
+	}
+	dirty.Add(ref)
+	w.want(ref, wantsOf(c.Object))
+
 	var namespace []string
 	if c.Object != nil && c.Name.Namespace != "" {
 		namespace = []string{c.Name.Namespace}
@@ -82,115 +134,71 @@ func (w *world) note(c *kube.Change, dirty *incr.Set[kube.Ref]) {
 	for _, n := range slices.Concat(added, removed) {
 		dirty.Add(kube.Ref{Kind: kube.Namespace, Name: types.NamespacedName{Name: n}})
 	}
-	if c.Kind == kube.HTTPRoute {
-		var parents []types.NamespacedName
-		if route, ok := c.Object.(*gwv1.HTTPRoute); ok {
-			parents = parentsOf(route)
+}
+
+// want says which ports of the default Gateway a route wants.
+func (w *world) want(ref kube.Ref, ports []gatewayPort) {
+	added, removed := w.wants.Put(ref, ports)
+	for _, p := range slices.Concat(added, removed) {
+		w.listed = nil
+		if w.wants.Used(p) {
+			w.open[p] = struct{}{}
+		} else {
+			delete(w.open, p)
 		}
-		w.parents.Put(ref, parents)
-		dirty.Add(gatewayRef)
 	}
 }
 
-func parentsOf(route *gwv1.HTTPRoute) (out []types.NamespacedName) {
-	for i := range route.Spec.ParentRefs {
-		if name, ok := kube.ParentGateway(route.Namespace, &route.Spec.ParentRefs[i]); ok {
-			out = append(out, name)
-		}
-	}
-	return out
-}
-
-// wanted gives what has to exist under a name, nil when nothing does.
-func (w *world) wanted(ref kube.Ref) kube.Object {
+// wanted gives what has to exist under a name and the version of it, nil when nothing does.
+func (w *world) wanted(ref kube.Ref) (object kube.Object, version string) {
 	switch {
 	case ref == classRef:
 		return &gwv1.GatewayClass{
-			ObjectMeta: metav1.ObjectMeta{Name: ClassName}, Spec: gwv1.GatewayClassSpec{ControllerName: Controller}}
-	case ref == gatewayRef && w.parents.Used(ref.Name):
-		return defaultGateway()
+			ObjectMeta: metav1.ObjectMeta{Name: ClassName}, Spec: gwv1.GatewayClassSpec{ControllerName: Controller}}, ""
+	case ref == gatewayRef && len(w.open) > 0:
+		ports := sortedPorts(w.open)
+		return madeGateway(ref.Name, ports), fmt.Sprint(ports)
+	case ref == aliasGatewayRef && w.aliasGateway:
+		return madeGateway(ref.Name, []gatewayPort{{80, gwv1.HTTPProtocolType}}), ""
 	case ref.Kind == kube.Namespace && (w.namespaces.Used(ref.Name.Name) || ref.Name.Name == DefaultNamespace):
 		return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
-			Name: ref.Name.Name, Labels: map[string]string{corev1.LabelMetadataName: ref.Name.Name}}}
+			Name: ref.Name.Name, Labels: map[string]string{corev1.LabelMetadataName: ref.Name.Name}}}, ""
+	case w.certificates[ref] != nil:
+		c := w.certificates[ref]
+		return c.secret(ref.Name), c.leaf.NotAfter.String()
 	default:
-		return nil
+		return nil, ""
 	}
 }
 
-// defaultGateway takes every host and every namespace: on one machine there is nobody to be kept out.
-func defaultGateway() *gwv1.Gateway {
-	all := gwv1.NamespacesFromAll
-	return &gwv1.Gateway{
-		ObjectMeta: metav1.ObjectMeta{Namespace: DefaultNamespace, Name: "local"},
-		Spec: gwv1.GatewaySpec{
-			GatewayClassName: ClassName,
-			Listeners: []gwv1.Listener{{
-				Name: "http", Port: 80, Protocol: gwv1.HTTPProtocolType,
-				AllowedRoutes: &gwv1.AllowedRoutes{Namespaces: &gwv1.RouteNamespaces{From: &all}},
-			}},
-		},
+// madeGateway takes every host and every namespace: on one machine there is nobody to be kept out. TLS is passed through.
+func madeGateway(name types.NamespacedName, ports []gatewayPort) *gwv1.Gateway {
+	all, passthrough := gwv1.NamespacesFromAll, gwv1.TLSModePassthrough
+	g := &gwv1.Gateway{
+		ObjectMeta: metav1.ObjectMeta{Namespace: name.Namespace, Name: name.Name},
+		Spec:       gwv1.GatewaySpec{GatewayClassName: ClassName},
 	}
+	for _, p := range ports {
+		l := gwv1.Listener{
+			Name: gwv1.SectionName(p.name()), Port: p.port, Protocol: p.protocol,
+			AllowedRoutes: &gwv1.AllowedRoutes{Namespaces: &gwv1.RouteNamespaces{From: &all}},
+		}
+		if p.protocol == gwv1.TLSProtocolType {
+			l.TLS = &gwv1.ListenerTLSConfig{Mode: &passthrough}
+		}
+		g.Spec.Listeners = append(g.Spec.Listeners, l)
+	}
+	return g
 }
 
-// listeners lists the sockets that the Gateways of our classes have once the changes are in, in the order of the
-// Gateways. It changes nothing: a port that is in use must refuse a commit before anything is done about it.
-func (w *world) listeners(changes []kube.Change) []model.ListenerID {
-	after := maps.Clone(w.tree)
-	for i := range changes {
-		ref := kube.Ref{Kind: changes[i].Kind, Name: changes[i].Name}
-		switch {
-		case changes[i].Object == nil:
-			delete(after, ref)
-		case ref.Kind == kube.Gateway || ref.Kind == kube.GatewayClass:
-			after[ref] = changes[i].Object
-		}
+// name is the name of the listener, as a gateway spec would give it.
+func (p gatewayPort) name() string {
+	switch p {
+	case gatewayPort{80, gwv1.HTTPProtocolType}:
+		return httpSection
+	case gatewayPort{443, gwv1.TLSProtocolType}:
+		return "tls"
 	}
-	if after[gatewayRef] == nil && w.willNeedGateway(changes) {
-		after[gatewayRef] = defaultGateway()
-	}
-	var ids []model.ListenerID
-	for _, ref := range slices.SortedFunc(maps.Keys(after), kube.CompareRefs) {
-		g, ok := after[ref].(*gwv1.Gateway)
-		if !ok || !ours(after, string(g.Spec.GatewayClassName)) {
-			continue
-		}
-		for i := range g.Spec.Listeners {
-			l := &g.Spec.Listeners[i]
-			id := model.ListenerID{Gateway: model.Name(ref.Name), Port: l.Port, UDP: l.Protocol == gwv1.UDPProtocolType}
-			if !slices.Contains(ids, id) {
-				ids = append(ids, id)
-			}
-		}
-	}
-	return ids
-}
-
-// ours tells whether a GatewayClass is ours, among objects that need not have the one that an installation brings.
-func ours(objects map[kube.Ref]kube.Object, class string) bool {
-	ref := kube.Ref{Kind: kube.GatewayClass, Name: types.NamespacedName{Name: class}}
-	if c, ok := objects[ref].(*gwv1.GatewayClass); ok {
-		return c.Spec.ControllerName == Controller
-	}
-	return ref == classRef
-}
-
-// willNeedGateway tells whether any route names the default Gateway once the changes are in.
-func (w *world) willNeedGateway(changes []kube.Change) bool {
-	leave := map[kube.Ref]bool{}
-	for i := range changes {
-		if changes[i].Kind != kube.HTTPRoute {
-			continue
-		}
-		if route, ok := changes[i].Object.(*gwv1.HTTPRoute); ok && slices.Contains(parentsOf(route), gatewayRef.Name) {
-			return true
-		}
-		ref := kube.Ref{Kind: changes[i].Kind, Name: changes[i].Name}
-		if slices.Contains(w.parents.Of(ref), gatewayRef.Name) {
-			leave[ref] = true
-		}
-	}
-	if len(leave) == 0 {
-		return w.parents.Used(gatewayRef.Name)
-	}
-	return slices.ContainsFunc(w.parents.Users(gatewayRef.Name, kube.CompareRefs), func(r kube.Ref) bool { return !leave[r] })
+	return fmt.Sprintf("%s-%d", map[gwv1.ProtocolType]string{
+		gwv1.TLSProtocolType: "tls", gwv1.TCPProtocolType: "tcp", gwv1.UDPProtocolType: "udp"}[p.protocol], p.port)
 }

@@ -135,3 +135,54 @@ func TestReadingFails(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestEncodings: kustomizations and what they list may have a byte order mark and Windows line ends, and UTF-16 is
+// refused with what to do.
+func TestEncodings(t *testing.T) {
+	utf16 := func(text string) string {
+		out := "\xff\xfe"
+		for _, c := range []byte(text) {
+			out += string([]byte{c, 0})
+		}
+		return out
+	}
+	const service = "apiVersion: v1\nkind: Service\nmetadata:\n  name: a\n"
+	const list = "resources:\n- a.yaml\nnamePrefix: x-\npatches:\n- target:\n    kind: Service\n  patch: |\n    - op: add\n      path: /spec\n      value: {type: ClusterIP}\n"
+	crlf := func(text string) string { return strings.ReplaceAll(text, "\n", "\r\n") }
+	for _, test := range []struct{ name, kustomization, file, want string }{
+		{"windows", crlf(list), crlf(service), ""},
+		{"mark", "\ufeff" + list, "\ufeff" + service, ""},
+		{"both", "\ufeff" + crlf(list), "\ufeff" + crlf(service), ""},
+		{"UTF-16", utf16(list), service, "kustomization.yaml"},
+		{"UTF-16 below", list, utf16(service), "a.yaml"},
+		{"Latin-1", "# caf\xe9\n" + list, service, "kustomization.yaml:1"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			result, err := render.Tree(fstest.MapFS{
+				"kustomization.yaml": {Data: []byte(test.kustomization)}, "a.yaml": {Data: []byte(test.file)},
+			}, ".", render.Options{})
+			var wrong schema.Errors
+			switch {
+			case test.want == "" && (err != nil || result.Set.Len() != 1):
+				t.Errorf("%v, %d objects", err, result.Set.Len())
+			case test.want != "" && (!errors.As(err, &wrong) || !strings.HasPrefix(err.Error(), test.want) || !strings.Contains(err.Error(), "UTF-8")):
+				t.Errorf("got %v, want UTF-8 asked for in %s", err, test.want)
+			}
+		})
+	}
+}
+
+// TestLargeDocument: a document of 1 MB renders, through kustomize too.
+func TestLargeDocument(t *testing.T) {
+	large := "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  big: " + strings.Repeat("x", 1<<20) + "\n"
+	bounded(t, func() {
+		for _, list := range []string{"resources: [a.yaml]\n", "resources: [a.yaml]\nnamePrefix: x-\n"} {
+			result, err := render.Tree(fstest.MapFS{
+				"kustomization.yaml": {Data: []byte(list)}, "a.yaml": {Data: []byte(large)},
+			}, ".", render.Options{})
+			if err != nil || result.Set.Len() != 1 {
+				t.Errorf("%v, %d objects", err, result.Set.Len())
+			}
+		}
+	})
+}

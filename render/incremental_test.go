@@ -40,6 +40,7 @@ func rendered(t *testing.T, result render.Result, err error) string {
 	for o := range result.Set.All() {
 		fmt.Fprintln(&out, o.ID, o.Origin)
 	}
+	fmt.Fprintln(&out, result.Warnings)
 	return out.String()
 }
 
@@ -112,6 +113,12 @@ func TestIncrementalEqualsFresh(t *testing.T) {
 		"overlays/prod/README.md":         {"a", "b"},
 		"overlays/dev/kustomization.yaml": {"resources: [../../base]\nlabels: [{pairs: {a: b}}]\n", "resources: [extra.yaml]\n", "namePrefix: x-\nresources: [../../base, extra.yaml]\n"},
 		"overlays/dev/extra.yaml":         {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: extra, annotations: {kustomize.config.k8s.io/needs-hash: 'true'}}\n"},
+		// Siblings of one kustomization, the one of which names what the other renames.
+		"overlays/kustomization.yaml":               {"resources: [dev, prod]\n", "resources: [dev, prod]\nnamespace: both\n"},
+		"overlays/prod/generate/kustomization.yaml": {"configMapGenerator: [{name: extra, literals: [a=b]}]\n", "configMapGenerator: [{name: extra, literals: [a=c]}]\n"},
+		"joint/kustomization.yaml":                  {"resources: [use, ../overlays/prod/generate]\n", "resources: [use, ../overlays/prod/generate]\nnamespace: joint\n"},
+		"joint/use/kustomization.yaml":              {"resources: [pod.yaml]\n", "resources: [pod.yaml]\nnamePrefix: p-\n"},
+		"joint/use/pod.yaml":                        {"apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: c, envFrom: [{configMapRef: {name: extra}}]}]}\n", "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\n"},
 		"gateway/gateway.yaml": {"apiVersion: headgate.dev/v1alpha1\nkind: GatewaySpec\nmetadata: {name: other}\nspec: {default: [dev]}\n",
 			"apiVersion: headgate.dev/v1alpha1\nkind: GatewaySpec\nmetadata: {name: public, namespace: dev}\nspec: {hosts: [\"*.example.com\"], tls: cert, default: true}\n"},
 		"plain/one.yaml":            {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: two}\n", "b: c\n", "apiVersion: v1\nkind: Service\nmetadata: {name: shop, namespace: dev}\n"},
@@ -135,7 +142,7 @@ func TestIncrementalEqualsFresh(t *testing.T) {
 	}
 	r := render.New()
 	good, bad := 0, 0
-	for step := range 400 {
+	for step := range 600 {
 		name := names[random.IntN(len(names))]
 		original, had := first[name]
 		switch choice := random.IntN(len(contents[name]) + 2); {

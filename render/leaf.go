@@ -75,9 +75,7 @@ func (t *tree) fillWhole(n *node) error {
 		if n.errs == nil {
 			return err
 		}
-		if build == nil { // refused before anything was built
-			n.errs = append(n.errs, t.listedErrors(n.name)...)
-		}
+		n.errs = append(n.errs, t.listedErrors(n.name)...)
 		return nil
 	}
 	var flat []*schema.Node
@@ -85,10 +83,11 @@ func (t *tree) fillWhole(n *node) error {
 		flat = flatten(flat, root)
 	}
 	n.errs = append(n.errs, n.take(flat)...)
+	n.leaf.warnings = build.Idle()
 	if len(flat) > slow {
-		n.leaf.warnings = schema.Errors{{Position: schema.Position{File: n.file.Path}, Message: fmt.Sprintf(
+		n.leaf.warnings = append(n.leaf.warnings, &schema.Error{Position: schema.Position{File: n.file.Path}, Message: fmt.Sprintf(
 			"kustomize builds its %d objects in one piece, which takes seconds for every change below it; "+
-				"namespace, labels and commonAnnotations alone would be applied object by object", len(flat))}}
+				"namespace, labels and commonAnnotations alone would be applied object by object", len(flat))})
 	}
 	return nil
 }

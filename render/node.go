@@ -300,13 +300,26 @@ func (t *tree) fillKustomization(n, old *node) error {
 		return t.fillWhole(n)
 	}
 	below := env{chain: n.env.chain.around(n.file.Transform()), listed: true, open: append(slices.Clip(n.env.open), n.name)}
-	previous, entries := olds(old), n.file.Resources()
-	n.children = make([]*node, 0, len(entries))
+	entries := n.file.Resources()
 	for _, entry := range entries {
 		if slices.ContainsFunc(below.open, func(dir string) bool { return within(entry.Name, dir) }) {
-			n.children = nil
 			return t.fillWhole(n) // builds on itself: the walk says how
 		}
+	}
+	if err := t.fillEntries(n, olds(old), entries, below); err != nil {
+		return err
+	}
+	if !n.env.listed && (n.whole || n.crosses()) {
+		n.children, n.errs = nil, nil
+		return t.fillWhole(n)
+	}
+	return nil
+}
+
+// fillEntries makes the children of a kustomization that is a sum.
+func (t *tree) fillEntries(n *node, previous *previous, entries []kustomize.Resource, below env) error {
+	n.children = make([]*node, 0, len(entries))
+	for _, entry := range entries {
 		child, err := t.listed(n, previous.get(entry.Name), entry, below)
 		if err != nil {
 			return err
@@ -315,10 +328,6 @@ func (t *tree) fillKustomization(n, old *node) error {
 			n.children = append(n.children, child)
 			n.whole, n.renames = n.whole || child.whole, n.renames || child.renames
 		}
-	}
-	if !n.env.listed && (n.whole || n.crosses()) {
-		n.children, n.errs = nil, nil
-		return t.fillWhole(n)
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ type output struct {
 	objects  []*object.Object
 	errs     schema.Errors
 	warnings schema.Errors
+	facts    *facts
 	pass     int  // the last pass it was part of
 	in       bool // whether the Renderer's set holds its objects
 }
@@ -57,6 +58,7 @@ func (l *leaf) output(t *tree, w *world) (*output, error) {
 		out.objects = append(out.objects, o)
 	}
 	out.errs = append(out.errs, t.admit(out.objects)...)
+	out.facts = factsOf(out.objects)
 	l.out = out
 	if l.file != nil {
 		l.items, l.spent = nil, true

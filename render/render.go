@@ -15,6 +15,7 @@ package render
 import (
 	"io/fs"
 	"path"
+	"slices"
 
 	"headgate.dev/render/kustomize"
 	"headgate.dev/render/object"
@@ -52,9 +53,11 @@ type Renderer struct {
 	root *node
 	dir  string
 	set  *object.Set
-	// in is what set was made from.
-	in   []*output
-	pass int
+	// in is what set was made from, supply what that says about Services, loose which of it uses Services in vain.
+	in     []*output
+	supply supply
+	loose  []*output
+	pass   int
 }
 
 // New gives a Renderer that knows no revision yet.
@@ -114,6 +117,9 @@ func (r *Renderer) assemble(t *tree, options Options) (Result, error) {
 	if errs = r.replace(in); len(errs) > 0 {
 		return Result{}, errs
 	}
+	for _, out := range r.loose {
+		result.Warnings = append(result.Warnings, out.facts.loose...)
+	}
 	result.Set, result.Warnings, result.Rendered = r.set, result.Warnings.Sort(), t.rendered
 	return result, nil
 }
@@ -122,15 +128,16 @@ func (r *Renderer) assemble(t *tree, options Options) (Result, error) {
 func (r *Renderer) replace(in []*output) schema.Errors {
 	r.pass++
 	var add, drop []*object.Object
+	var added, dropped []*output
 	for _, out := range in {
 		out.pass = r.pass
 		if !out.in {
-			add = append(add, out.objects...)
+			add, added = append(add, out.objects...), append(added, out)
 		}
 	}
 	for _, out := range r.in {
 		if out.pass != r.pass {
-			drop = append(drop, out.objects...)
+			drop, dropped = append(drop, out.objects...), append(dropped, out)
 		}
 	}
 	set, errs := r.set.Replace(add, drop)
@@ -143,6 +150,20 @@ func (r *Renderer) replace(in []*output) schema.Errors {
 	for _, out := range in {
 		out.in = true
 	}
+	r.look(in, dropped, added)
 	r.set, r.in = set, in
 	return nil
+}
+
+// look brings what is known about Services up to date: for all outputs where it changed, else for those that were added.
+func (r *Renderer) look(in, dropped, added []*output) {
+	if r.supply.change(dropped, added) {
+		r.loose, added = nil, in
+	}
+	r.loose = slices.DeleteFunc(r.loose, func(out *output) bool { return !out.in })
+	for _, out := range added {
+		if r.supply.warn(out.facts); len(out.facts.loose) > 0 {
+			r.loose = append(r.loose, out)
+		}
+	}
 }

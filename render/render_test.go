@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"testing"
@@ -24,8 +25,10 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
+var outputs = []string{"want.yaml", "errors", "warnings"}
+
 // TestGolden renders testdata/*.txtar: the files of the tree, then what they render to in "want.yaml" or what is wrong
-// with them in "errors". A comment line "dir: NAME" renders a directory other than the root, "gateway: NAME" gives a
+// with them in "errors", and the "warnings". A comment line "dir: NAME" renders a directory other than the root, "gateway: NAME" gives a
 // default gateway.
 func TestGolden(t *testing.T) {
 	names, err := filepath.Glob("testdata/*.txtar")
@@ -41,7 +44,7 @@ func TestGolden(t *testing.T) {
 			tree, inputs := fstest.MapFS{}, archive.Files[:0:0]
 			want := map[string]string{}
 			for _, file := range archive.Files {
-				if file.Name == "want.yaml" || file.Name == "errors" {
+				if slices.Contains(outputs, file.Name) {
 					want[file.Name] = string(file.Data)
 					continue
 				}
@@ -75,10 +78,13 @@ func TestGolden(t *testing.T) {
 					t.Fatal(err)
 				}
 				got["want.yaml"] = out.String()
+				if len(result.Warnings) > 0 {
+					got["warnings"] = result.Warnings.Error() + "\n"
+				}
 			}
 			if *update {
 				archive.Files = inputs
-				for _, key := range []string{"want.yaml", "errors"} {
+				for _, key := range outputs {
 					if text, ok := got[key]; ok {
 						archive.Files = append(archive.Files, txtar.File{Name: key, Data: []byte(text)})
 					}
@@ -88,7 +94,7 @@ func TestGolden(t *testing.T) {
 				}
 				return
 			}
-			for _, key := range []string{"want.yaml", "errors"} {
+			for _, key := range outputs {
 				if got[key] != want[key] {
 					t.Errorf("%s: got\n%s\nwant\n%s", key, got[key], want[key])
 				}

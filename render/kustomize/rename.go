@@ -82,26 +82,34 @@ func (n names) find(k kind, namespace, name string, from made) string {
 	if written := from.at.written("/metadata/name"); written != "" {
 		decorated = strings.Replace(metadataOf(from.content, "name"), written, name, 1)
 	}
-	here := func(r renamed) bool {
-		return k == class || r.namespace == namespace || r.writtenNamespace == namespace
+	elsewhere := func(r renamed) bool {
+		return k != class && r.namespace != namespace && r.writtenNamespace != namespace
 	}
-	candidates := slices.Concat(n.written[target{k, name}], n.written[target{stands[k], name}])
-	candidates = slices.DeleteFunc(candidates, func(r renamed) bool { return !here(r) })
-	for _, r := range candidates {
-		if r.name == decorated || r.hashed && strings.HasPrefix(r.name, decorated+"-") {
-			return r.name
-		}
-	}
+	candidates := slices.DeleteFunc(named(n.written, k, name), elsewhere)
 	if len(candidates) == 0 {
-		if slices.ContainsFunc(n.now[target{k, decorated}], here) || slices.ContainsFunc(n.now[target{stands[k], decorated}], here) {
+		if len(slices.DeleteFunc(named(n.now, k, decorated), elsewhere)) > 0 {
 			return decorated
 		}
 		return name
 	}
+	return choose(candidates, name, decorated)
+}
+
+// named gives the objects of a kind, and the specs that become one, by a name.
+func named(by map[target][]renamed, k kind, name string) []renamed {
+	return slices.Concat(by[target{k, name}], by[target{stands[k], name}])
+}
+
+// choose gives the name of the candidate that is decorated in a way, else the one name all have, else the written one.
+func choose(candidates []renamed, written, decorated string) string {
+	only := candidates[0].name
 	for _, r := range candidates {
-		if r.name != candidates[0].name {
-			return name
+		if r.name == decorated || r.hashed && strings.HasPrefix(r.name, decorated+"-") {
+			return r.name
+		}
+		if r.name != only {
+			only = written
 		}
 	}
-	return candidates[0].name
+	return only
 }

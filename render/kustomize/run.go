@@ -40,13 +40,13 @@ func (s *stage) run(dir string, root *File, p *places) (nodes []*schema.Node, na
 	}
 	m, err := s.krusty(dir)
 	if err != nil {
-		return nil, names, schema.Errors{s.explain(err, root)}
+		return nil, names, schema.Errors{s.explain(err, p)}
 	}
 	objects := make([]made, 0, m.Size())
 	for _, r := range m.Resources() {
 		content, err := r.Map()
 		if err != nil {
-			return nil, names, schema.Errors{s.explain(err, root)}
+			return nil, names, schema.Errors{s.explain(err, p)}
 		}
 		objects = append(objects, made{content: content, at: p.object(s, s.takeAnnotations(content, root), content)})
 	}
@@ -139,12 +139,16 @@ func (s *stage) translate(text string) string {
 	})
 }
 
-// explain makes the error of a build an error of the input: at the file kustomize speaks of, else at the root.
-func (s *stage) explain(err error, root *File) *schema.Error {
+// explain makes the error of a build an error of the input: at the patch or file kustomize speaks of, else
+// at the root.
+func (s *stage) explain(err error, p *places) *schema.Error {
 	text := err.Error()
-	at := schema.Position{File: root.Path}
+	at := schema.Position{File: p.root.Path}
 	if name := s.names[stagedFile.FindString(text)]; name != "" {
 		at.File = name
+	}
+	if patch := p.unmatched(text); patch != nil {
+		at = patch.Pos
 	}
 	message := essence(strings.Join(strings.Fields(s.translate(text)), " "))
 	if len(message) > maxMessage {

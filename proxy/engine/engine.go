@@ -207,6 +207,9 @@ func (s *step) mark(t *kube.Touched) {
 // markTLS finds what a change of ListenerSets, certificates and policies concerns.
 func (s *step) markTLS(t *kube.Touched) {
 	s.gatewaysDirty.Add(t.Parents...)
+	for _, set := range t.Changed[kube.ListenerSet] {
+		s.httpRoutes(s.snapshot.RoutesOfSet(set))
+	}
 	for _, name := range t.Changed[kube.Namespace] {
 		s.gatewaysDirty.Add(s.snapshot.GatewaysOfSetsIn(name.Name)...)
 	}

@@ -142,13 +142,47 @@ func answers(s *kube.Snapshot) map[string]string {
 		put("class "+c, s.GatewaysOfClass(c))
 	}
 	put("selecting", s.GatewaysSelectingNamespaces())
+	for _, ns := range []string{"a", "b", "c"} {
+		put("gateways into "+ns, s.GatewaysReferringInto(ns))
+		put("sets in "+ns, s.SetsInNamespace(ns))
+		put("gateways of sets in "+ns, s.GatewaysOfSetsIn(ns))
+		for _, n := range []string{"gw", "edge"} {
+			put("sets of "+ns+"/"+n, s.SetsOfGateway(name(ns, n)))
+		}
+		for _, n := range []string{"extra", "more"} {
+			put("routes of set "+ns+"/"+n, s.RoutesOfSet(name(ns, n)))
+		}
+		for _, n := range []string{"certificate", "other"} {
+			put("gateways of secret "+ns+"/"+n, s.GatewaysOfSecret(name(ns, n)))
+			put("policies of secret "+ns+"/"+n, s.PoliciesOfSecret(name(ns, n)))
+		}
+		for _, n := range []string{"ca", "older-ca"} {
+			put("gateways of config map "+ns+"/"+n, s.GatewaysOfConfigMap(name(ns, n)))
+			put("policies of config map "+ns+"/"+n, s.PoliciesOfConfigMap(name(ns, n)))
+		}
+		for _, n := range []string{"shop", "cart", "auth"} {
+			put("policies of "+ns+"/"+n, s.PoliciesOfService(name(ns, n)))
+		}
+	}
 	return out
 }
 
 // searched answers the same by looking at every object.
 func searched(all []kube.Change) map[string]string {
-	lists := map[string][]fmt.Stringer{}
+	lists := map[string][]types.NamespacedName{}
 	refs := map[string][]kube.Ref{}
+	list := func(question string, n types.NamespacedName) {
+		if !slices.Contains(lists[question], n) {
+			lists[question] = append(lists[question], n)
+		}
+	}
+	// A Gateway or ListenerSet that refers to something: what comes of it is said of its Gateway.
+	refers := func(gateway types.NamespacedName, namespace, kind string, n types.NamespacedName) {
+		list("gateways of "+kind+" "+n.String(), gateway)
+		if n.Namespace != namespace {
+			list("gateways into "+n.Namespace, gateway)
+		}
+	}
 	addRef := func(question string, c kube.Change) {
 		if r := (kube.Ref{Kind: c.Kind, Name: c.Name}); !slices.Contains(refs[question], r) {
 			refs[question] = append(refs[question], r)
@@ -157,27 +191,80 @@ func searched(all []kube.Change) map[string]string {
 	for _, c := range all {
 		switch o := c.Object.(type) {
 		case *gwv1.Gateway:
-			lists["class "+string(o.Spec.GatewayClassName)] = append(lists["class "+string(o.Spec.GatewayClassName)], c.Name)
+			list("class "+string(o.Spec.GatewayClassName), c.Name)
+			for _, l := range o.Spec.Listeners {
+				for _, n := range certificatesOf(o.Namespace, l.TLS) {
+					refers(c.Name, o.Namespace, "secret", n)
+				}
+			}
+			for kind, names := range gatewayRefs(o) {
+				for _, n := range names {
+					refers(c.Name, o.Namespace, kind, n)
+				}
+			}
 			if data, _ := json.Marshal(o.Spec); strings.Contains(string(data), `"from":"Selector"`) {
-				lists["selecting"] = append(lists["selecting"], c.Name)
+				list("selecting", c.Name)
 			}
 		case *gwv1.ReferenceGrant:
-			lists["grants "+c.Name.Namespace] = append(lists["grants "+c.Name.Namespace], c.Name)
+			list("grants "+c.Name.Namespace, c.Name)
 		case *discoveryv1.EndpointSlice:
 			if service := o.Labels[discoveryv1.LabelServiceName]; service != "" {
 				question := "slices " + c.Name.Namespace + "/" + service
-				lists[question] = append(lists[question], c.Name)
+				list(question, c.Name)
 			}
-		case *gwv1.HTTPRoute:
-			addRef("in "+o.Namespace, c)
-			for _, p := range o.Spec.ParentRefs {
-				n, _ := kube.ParentGateway(o.Namespace, &p)
-				addRef("routes of "+n.String(), c)
-			}
-			for _, b := range backendsOf(o) {
-				if n, ok := kube.BackendService(o.Namespace, &b); ok {
-					addRef("backends "+n.String(), c)
+		case *gwv1.ListenerSet:
+			list("sets in "+o.Namespace, c.Name)
+			g, _ := kube.GatewayOfSet(o)
+			list("sets of "+g.String(), c.Name)
+			list("gateways of sets in "+o.Namespace, g)
+			for _, l := range o.Spec.Listeners {
+				for _, n := range certificatesOf(o.Namespace, l.TLS) {
+					refers(g, o.Namespace, "secret", n)
 					if n.Namespace != o.Namespace {
+						addRef("into "+n.Namespace, c)
+					}
+				}
+			}
+		case *gwv1.BackendTLSPolicy:
+			for _, r := range o.Spec.TargetRefs {
+				list("policies of "+o.Namespace+"/"+string(r.Name), c.Name)
+			}
+			for _, r := range o.Spec.Validation.CACertificateRefs {
+				kind := map[gwv1.Kind]string{"Secret": "secret", "ConfigMap": "config map"}[r.Kind]
+				list("policies of "+kind+" "+o.Namespace+"/"+string(r.Name), c.Name)
+			}
+		default:
+			parents, backends := routeRefs(o)
+			if parents != nil {
+				addRef("in "+c.Name.Namespace, c)
+			}
+			for _, p := range parents {
+				if n, ok := kube.ParentGateway(c.Name.Namespace, &p); ok {
+					addRef("routes of "+n.String(), c)
+				} else if n, ok := kube.ParentSet(c.Name.Namespace, &p); ok {
+					addRef("routes of set "+n.String(), c)
+				}
+			}
+			for _, b := range backends {
+				if n, ok := kube.BackendService(c.Name.Namespace, &b); ok {
+					addRef("backends "+n.String(), c)
+					if n.Namespace != c.Name.Namespace {
+						addRef("into "+n.Namespace, c)
+					}
+				}
+			}
+		}
+		if g, ok := c.Object.(*gwv1.Gateway); ok {
+			for kind, names := range gatewayRefs(g) {
+				for _, n := range names {
+					if n.Namespace != g.Namespace && kind != "" {
+						addRef("into "+n.Namespace, c)
+					}
+				}
+			}
+			for _, l := range g.Spec.Listeners {
+				for _, n := range certificatesOf(g.Namespace, l.TLS) {
+					if n.Namespace != g.Namespace {
 						addRef("into "+n.Namespace, c)
 					}
 				}
@@ -186,12 +273,91 @@ func searched(all []kube.Change) map[string]string {
 	}
 	out := map[string]string{}
 	for q, l := range lists {
+		slices.SortFunc(l, kube.CompareNames)
 		out[q] = fmt.Sprint(l)
+	}
+	for _, l := range refs {
+		slices.SortFunc(l, kube.CompareRefs)
 	}
 	for q, l := range refs {
 		out[q] = fmt.Sprint(l)
 	}
 	return out
+}
+
+func certificatesOf(namespace string, tls *gwv1.ListenerTLSConfig) []types.NamespacedName {
+	var out []types.NamespacedName
+	if tls != nil {
+		for _, r := range tls.CertificateRefs {
+			if n, ok := kube.CertificateSecret(namespace, &r); ok {
+				out = append(out, n)
+			}
+		}
+	}
+	return out
+}
+
+// gatewayRefs lists what spec.tls of a Gateway refers to.
+func gatewayRefs(g *gwv1.Gateway) map[string][]types.NamespacedName {
+	out := map[string][]types.NamespacedName{}
+	if g.Spec.TLS == nil {
+		return out
+	}
+	if b := g.Spec.TLS.Backend; b != nil {
+		out["secret"] = certificatesOf(g.Namespace, &gwv1.ListenerTLSConfig{CertificateRefs: []gwv1.SecretObjectReference{*b.ClientCertificateRef}})
+	}
+	if f := g.Spec.TLS.Frontend; f != nil {
+		all := []*gwv1.FrontendTLSValidation{f.Default.Validation}
+		for _, p := range f.PerPort {
+			all = append(all, p.TLS.Validation)
+		}
+		for _, v := range all {
+			if v == nil {
+				continue
+			}
+			for _, r := range v.CACertificateRefs {
+				kind, n := map[gwv1.Kind]string{"Secret": "secret", "ConfigMap": "config map"}[r.Kind], name(g.Namespace, string(r.Name))
+				if r.Namespace != nil {
+					n.Namespace = string(*r.Namespace)
+				}
+				out[kind] = append(out[kind], n)
+			}
+		}
+	}
+	return out
+}
+
+// routeRefs lists the parents and backends of a route of any kind.
+func routeRefs(o kube.Object) (parents []gwv1.ParentReference, backends []gwv1.BackendObjectReference) {
+	add := func(bs []gwv1.BackendRef) {
+		for _, b := range bs {
+			backends = append(backends, b.BackendObjectReference)
+		}
+	}
+	switch o := o.(type) {
+	case *gwv1.HTTPRoute:
+		return o.Spec.ParentRefs, backendsOf(o)
+	case *gwv1.GRPCRoute:
+		for _, rule := range o.Spec.Rules {
+			for _, b := range rule.BackendRefs {
+				backends = append(backends, b.BackendObjectReference)
+			}
+			for _, f := range rule.Filters {
+				backends = append(backends, f.RequestMirror.BackendRef)
+			}
+		}
+		return o.Spec.ParentRefs, backends
+	case *gwv1.TCPRoute:
+		add(o.Spec.Rules[0].BackendRefs)
+		return o.Spec.ParentRefs, backends
+	case *gwv1.UDPRoute:
+		add(o.Spec.Rules[0].BackendRefs)
+		return o.Spec.ParentRefs, backends
+	case *gwv1.TLSRoute:
+		add(o.Spec.Rules[0].BackendRefs)
+		return o.Spec.ParentRefs, backends
+	}
+	return nil, nil
 }
 
 func backendsOf(o *gwv1.HTTPRoute) []gwv1.BackendObjectReference {

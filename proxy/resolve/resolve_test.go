@@ -88,7 +88,7 @@ func checkRoute(t *testing.T, w *world, r *resolve.RouteResult) {
 			t.Errorf("%s: conditions %+v", r.Name, p.Conditions)
 		}
 	}
-	if len(r.Attachments) == 0 && (len(r.Rules) > 0 || len(r.Clusters) > 0) {
+	if len(r.Attachments)+len(r.L4) == 0 && (len(r.Rules) > 0 || len(r.Clusters) > 0) {
 		t.Errorf("%s is not attached and has rules %v", r.Name, r.Rules)
 	}
 	for i, a := range r.Attachments {

@@ -28,9 +28,11 @@ func (w *World) object(r kube.Ref, old kube.Object) kube.Object {
 		return w.service(m)
 	case kube.EndpointSlice:
 		return w.slice(m)
-	default:
+	case kube.Namespace:
 		m.Labels = pick(w, []map[string]string{nil, {"team": "x"}, {"team": "y", "other": "z"}})
 		return &corev1.Namespace{ObjectMeta: m}
+	default:
+		return w.further(r.Kind, m)
 	}
 }
 
@@ -39,36 +41,50 @@ func (w *World) gateway(m metav1.ObjectMeta) *gwv1.Gateway {
 		GatewayClassName: pick(w, []gwv1.ObjectName{Class, Class, Class, "other"}),
 	}}
 	for i := range 1 + w.rng.IntN(4) {
-		g.Spec.Listeners = append(g.Spec.Listeners, gwv1.Listener{
-			Name:     gwv1.SectionName(fmt.Sprintf("l%d", i)),
-			Port:     pick(w, []int32{80, 80, 8080}),
-			Protocol: pick(w, []gwv1.ProtocolType{"HTTP", "HTTP", "HTTP", "HTTP", "HTTP", "TCP"}),
-			Hostname: pick(w, []*gwv1.Hostname{nil, ptr(gwv1.Hostname("*.example.com")), ptr(gwv1.Hostname("*.a.example.com")), ptr(gwv1.Hostname("shop.example.com"))}),
-			AllowedRoutes: &gwv1.AllowedRoutes{
-				Namespaces: pick(w, []*gwv1.RouteNamespaces{
-					nil, {From: ptr(gwv1.NamespacesFromAll)}, {From: ptr(gwv1.NamespacesFromAll)},
-					{From: ptr(gwv1.NamespacesFromSelector), Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"team": "x"}}},
-				}),
-				Kinds: pick(w, [][]gwv1.RouteGroupKind{nil, nil, nil, {{Kind: "HTTPRoute"}}, {{Kind: "TCPRoute"}}}),
-			},
-		})
+		g.Spec.Listeners = append(g.Spec.Listeners, w.listener(i))
+	}
+	g.Spec.AllowedListeners = pick(w, []*gwv1.AllowedListeners{
+		nil, {Namespaces: &gwv1.ListenerNamespaces{From: ptr(gwv1.NamespacesFromAll)}}, {Namespaces: &gwv1.ListenerNamespaces{From: ptr(gwv1.NamespacesFromAll)}},
+		{Namespaces: &gwv1.ListenerNamespaces{From: ptr(gwv1.NamespacesFromSame)}},
+		{Namespaces: &gwv1.ListenerNamespaces{From: ptr(gwv1.NamespacesFromSelector), Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"team": "x"}}}},
+	})
+	if w.one(3) {
+		g.Spec.TLS = w.gatewayTLS()
 	}
 	return g
 }
 
+// listener makes the i-th of a Gateway or ListenerSet.
+func (w *World) listener(i int) gwv1.Listener {
+	l := pick(w, []gwv1.Listener{
+		{Port: 80, Protocol: "HTTP"}, {Port: 80, Protocol: "HTTP"}, {Port: 8080, Protocol: "HTTP"}, {Port: 443, Protocol: "HTTPS"}, {Port: 443, Protocol: "HTTPS"},
+		{Port: 443, Protocol: "TLS"}, {Port: 443, Protocol: "TLS"}, {Port: 5432, Protocol: "TCP"}, {Port: 5432, Protocol: "UDP"}, {Port: 80, Protocol: "TCP"}, {Port: 80, Protocol: "SCTP"},
+	})
+	l.Name = gwv1.SectionName(fmt.Sprintf("l%d", i))
+	l.Hostname = pick(w, []*gwv1.Hostname{nil, ptr(gwv1.Hostname("*.example.com")), ptr(gwv1.Hostname("*.a.example.com")), ptr(gwv1.Hostname("shop.example.com"))})
+	if l.Protocol == "HTTPS" || l.Protocol == "TLS" {
+		l.TLS = &gwv1.ListenerTLSConfig{}
+		if l.Protocol == "TLS" {
+			l.TLS.Mode = pick(w, []*gwv1.TLSModeType{ptr(gwv1.TLSModePassthrough), ptr(gwv1.TLSModeTerminate)})
+		}
+		for range 1 + w.rng.IntN(2) {
+			l.TLS.CertificateRefs = append(l.TLS.CertificateRefs, w.certificate())
+		}
+	}
+	l.AllowedRoutes = &gwv1.AllowedRoutes{
+		Namespaces: pick(w, []*gwv1.RouteNamespaces{
+			nil, {From: ptr(gwv1.NamespacesFromAll)}, {From: ptr(gwv1.NamespacesFromAll)},
+			{From: ptr(gwv1.NamespacesFromSelector), Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"team": "x"}}},
+		}),
+		Kinds: pick(w, [][]gwv1.RouteGroupKind{nil, nil, nil, nil, nil, {{Kind: "HTTPRoute"}}, {{Kind: "TCPRoute"}}}),
+	}
+	return l
+}
+
 func (w *World) httpRoute(m metav1.ObjectMeta) *gwv1.HTTPRoute {
 	r := &gwv1.HTTPRoute{ObjectMeta: m}
-	for range 1 + w.rng.IntN(2) {
-		r.Spec.ParentRefs = append(r.Spec.ParentRefs, gwv1.ParentReference{
-			Name:        gwv1.ObjectName(pick(w, gateways)),
-			Namespace:   w.namespace(),
-			SectionName: pick(w, []*gwv1.SectionName{nil, nil, ptr(gwv1.SectionName("l0")), ptr(gwv1.SectionName("l1"))}),
-			Port:        pick(w, []*int32{nil, nil, nil, ptr(int32(80))}),
-		})
-	}
-	r.Spec.Hostnames = some(w, 3, []gwv1.Hostname{
-		"shop.example.com", "x.a.example.com", "*.a.example.com", "*.example.com", "*.com", "Cart.Example.com", "not a host",
-	})
+	r.Spec.ParentRefs = w.parents()
+	r.Spec.Hostnames = w.hostnames()
 	for range 1 + w.rng.IntN(3) {
 		r.Spec.Rules = append(r.Spec.Rules, w.rule())
 	}
@@ -139,10 +155,13 @@ func (w *World) grant(m metav1.ObjectMeta) *gwv1.ReferenceGrant {
 	g := &gwv1.ReferenceGrant{ObjectMeta: m}
 	for range 1 + w.rng.IntN(2) {
 		g.Spec.From = append(g.Spec.From, gwv1.ReferenceGrantFrom{
-			Group: gwv1.GroupName, Kind: pick(w, []gwv1.Kind{"HTTPRoute", "HTTPRoute", "TCPRoute"}), Namespace: gwv1.Namespace(pick(w, namespaces)),
+			Group: gwv1.GroupName, Kind: pick(w, []gwv1.Kind{"HTTPRoute", "HTTPRoute", "GRPCRoute", "TCPRoute", "UDPRoute", "TLSRoute", "Gateway", "Gateway", "ListenerSet"}), Namespace: gwv1.Namespace(pick(w, namespaces)),
 		})
 	}
-	g.Spec.To = []gwv1.ReferenceGrantTo{{Kind: "Service", Name: pick(w, []*gwv1.ObjectName{nil, nil, ptr(gwv1.ObjectName("shop"))})}}
+	g.Spec.To = []gwv1.ReferenceGrantTo{
+		{Kind: "Service", Name: pick(w, []*gwv1.ObjectName{nil, nil, ptr(gwv1.ObjectName("shop"))})},
+		{Kind: pick(w, []gwv1.Kind{"Secret", "Secret", "ConfigMap"}), Name: pick(w, []*gwv1.ObjectName{nil, nil, ptr(gwv1.ObjectName("certificate"))})},
+	}
 	return g
 }
 
@@ -150,6 +169,9 @@ func (w *World) service(m metav1.ObjectMeta) *corev1.Service {
 	s := &corev1.Service{ObjectMeta: m, Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{
 		{Name: "web", Port: 80, AppProtocol: pick(w, []*string{nil, nil, ptr("kubernetes.io/h2c"), ptr("https")})},
 	}}}
+	if w.one(2) {
+		s.Spec.Ports = append(s.Spec.Ports, corev1.ServicePort{Name: "dns", Port: 80, Protocol: corev1.ProtocolUDP})
+	}
 	if w.one(2) {
 		s.Spec.Ports = append(s.Spec.Ports, corev1.ServicePort{Name: "admin", Port: 81})
 	}
@@ -167,6 +189,7 @@ func (w *World) slice(m metav1.ObjectMeta) *discoveryv1.EndpointSlice {
 	e := &discoveryv1.EndpointSlice{ObjectMeta: m, AddressType: discoveryv1.AddressTypeIPv4, Ports: []discoveryv1.EndpointPort{
 		{Name: ptr("web"), Port: ptr(int32(8080))},
 		{Name: ptr("admin"), Port: ptr(int32(9090))},
+		{Name: ptr("dns"), Port: ptr(int32(5353)), Protocol: ptr(corev1.ProtocolUDP)},
 	}}
 	for _, a := range some(w, 3, []string{"10.0.0.1", "10.0.0.2", "10.0.0.3"}) {
 		e.Endpoints = append(e.Endpoints, discoveryv1.Endpoint{Addresses: []string{a}, Conditions: pick(w, []discoveryv1.EndpointConditions{

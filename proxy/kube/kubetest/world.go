@@ -34,7 +34,7 @@ func NewWorld(seed uint64) *World {
 }
 
 // Fill gives the changes that make a world with about a third of all possible objects.
-func (w *World) Fill() []kube.Change { return w.Changes(60) }
+func (w *World) Fill() []kube.Change { return w.Changes(160) }
 
 // Changes makes n random changes and returns them in their order: objects that appear, change in what matters, change in
 // nothing that matters, disappear, or are deleted without having been there. One object may change more than once.
@@ -75,8 +75,10 @@ func (w *World) change() kube.Change {
 // ref picks which object changes: routes most often, as in life.
 func (w *World) ref() kube.Ref {
 	kind := pick(w, []kube.Kind{
-		kube.HTTPRoute, kube.HTTPRoute, kube.HTTPRoute, kube.HTTPRoute, kube.HTTPRoute, kube.Gateway, kube.Gateway, kube.Service, kube.Service,
-		kube.EndpointSlice, kube.EndpointSlice, kube.ReferenceGrant, kube.Namespace, kube.GatewayClass,
+		kube.HTTPRoute, kube.HTTPRoute, kube.HTTPRoute, kube.HTTPRoute, kube.HTTPRoute, kube.Gateway, kube.Gateway, kube.Gateway, kube.Service, kube.Service,
+		kube.Service, kube.EndpointSlice, kube.EndpointSlice, kube.ReferenceGrant, kube.ReferenceGrant, kube.Namespace, kube.GatewayClass,
+		kube.GRPCRoute, kube.GRPCRoute, kube.TCPRoute, kube.TCPRoute, kube.UDPRoute, kube.UDPRoute, kube.TLSRoute, kube.TLSRoute, kube.TLSRoute,
+		kube.ListenerSet, kube.ListenerSet, kube.Secret, kube.Secret, kube.ConfigMap, kube.BackendTLSPolicy, kube.BackendTLSPolicy,
 	})
 	name := types.NamespacedName{Namespace: pick(w, namespaces), Name: fmt.Sprintf("%s-%d", pick(w, []string{"one", "two"}), w.rng.IntN(2))}
 	switch kind {
@@ -88,6 +90,12 @@ func (w *World) ref() kube.Ref {
 		name.Name = pick(w, gateways)
 	case kube.Service:
 		name.Name = pick(w, services)
+	case kube.ListenerSet:
+		name.Name = pick(w, sets)
+	case kube.Secret:
+		name.Name = pick(w, secrets)
+	case kube.ConfigMap:
+		name.Name = pick(w, configMaps)
 	}
 	return kube.Ref{Kind: kind, Name: name}
 }
@@ -96,6 +104,9 @@ var (
 	namespaces = []string{"a", "b", "c"}
 	gateways   = []string{"gw", "edge"}
 	services   = []string{"shop", "cart", "auth"}
+	sets       = []string{"extra", "more"}
+	secrets    = []string{"certificate", "other"}
+	configMaps = []string{"ca", "older-ca"}
 )
 
 // sameAgain copies an object with metadata and a managed field that say nothing new.

@@ -32,12 +32,14 @@ func (s *step) dropCluster(c fleetCluster) {
 	s.clustersDirty.Add(c)
 }
 
-// cluster publishes a cluster with its endpoints, or takes it away when no route names it any more.
+// cluster publishes a cluster with its endpoints and secrets, or takes it away when no route names it any more.
 func (s *step) cluster(c fleetCluster) {
 	var resolved *model.Cluster
+	var secrets []*model.Secret
 	if s.routeClusters.Used(c) {
-		resolved, _ = backend.Cluster(s.snapshot, c.cluster, "")
+		resolved, secrets = backend.Cluster(s.snapshot, c.cluster, s.clients[c.fleet])
 	}
+	s.useSecrets(secretUser{cluster: c}, c.fleet, secrets)
 	if resolved == nil {
 		s.remove(c.fleet, envoy.ClusterKey(c.cluster))
 		s.remove(c.fleet, envoy.EndpointsKey(c.cluster))
@@ -45,11 +47,6 @@ func (s *step) cluster(c fleetCluster) {
 	}
 	s.put(c.fleet, mustTranslate(envoy.Cluster(resolved, s.options.Envoy)))
 	s.put(c.fleet, mustTranslate(envoy.Endpoints(backend.Endpoints(s.snapshot, c.cluster))))
-}
-
-// listener publishes a listener.
-func (s *step) listener(fleet string, l *model.Listener) {
-	s.put(fleet, mustTranslate(envoy.Listener(l, s.options.Envoy)))
 }
 
 // mustTranslate is for translations that can only go wrong by a mistake in this program: names, ports and addresses have

@@ -1,19 +1,22 @@
 // Package engine turns changes of cluster objects into what has to be done about them, paying for the change and not
 // for the world.
 //
-// Step takes a batch of changes and returns Effects: xDS resources that changed, routes and Gateways whose status may
-// have, hosts that answer differently. An engine that took any sequence of batches is in the same state as a new one
-// that got all objects at once.
+// Step takes a batch of changes and returns Effects: xDS resources that changed, objects whose status may have, hosts and
+// listeners that answer differently. An engine that took any sequence of batches is in the same state as a new one that got
+// all objects at once.
 //
-// The unit of work is the host of a listener: one hostname of one table with all routes that answer there. What
-// depends on what is kept in relations (package incr):
+// The unit of work is the host of a listener: one hostname of one table with all routes that answer there; for protocols
+// below HTTP it is the listener. What depends on what is kept in relations (package incr):
 //
-//	route → hosts it answers        a changed route translates its hosts again, and those it left
-//	Gateway → hosts it names        a listener's hostname exists without a route: 404
-//	route → clusters of its fleets  a cluster is there as long as a route names it
+//	route → hosts it answers            a changed route translates its hosts again, and those it left
+//	route → listeners it answers        likewise, for TCP, UDP and TLS
+//	Gateway → hosts it names            a listener's hostname exists without a route: 404
+//	route → clusters of its fleets      a cluster is there as long as a route names it
+//	Gateway, cluster → secrets          a secret is there as long as something names it
+//	listener → Services                 those whose endpoints it mixes, for UDP with weights
+//	route → policies of its Services    their status tells for which Gateways they count
 //
-// and in the links of the snapshot (package kube), which say which routes a Gateway, Service, Namespace or
-// ReferenceGrant concerns.
+// and in the links of the snapshot (package kube), which say what a change of any object concerns.
 package engine
 
 import (
@@ -27,6 +30,7 @@ import (
 	"headgate.dev/proxy/kube"
 	"headgate.dev/proxy/model"
 	"headgate.dev/proxy/resolve"
+	"headgate.dev/proxy/resolve/backend"
 	"headgate.dev/proxy/resolve/gateway"
 )
 
@@ -55,13 +59,26 @@ type RouteState struct {
 	Problems []resolve.Problem
 }
 
-// GatewayState is a Gateway whose status may have changed.
+// GatewayState is a Gateway whose status, or that of one of its ListenerSets, may have changed.
 type GatewayState struct {
 	Name types.NamespacedName
 	// Result is nil when the Gateway is gone or not ours.
 	Result *gateway.Result
-	// Attached counts the routes of each API listener by its name; listeners without a route may be missing.
-	Attached map[string]int32
+	// Attached counts the routes of each API listener; listeners without a route may be missing.
+	Attached map[APIListener]int32
+}
+
+// APIListener names an API listener of a Gateway: one of its own, or one of a ListenerSet.
+type APIListener struct {
+	Set  types.NamespacedName // zero for the Gateway's own
+	Name string
+}
+
+// PolicyState is a BackendTLSPolicy whose status may have changed.
+type PolicyState struct {
+	Name types.NamespacedName
+	// Result is nil when the policy is gone.
+	Result *backend.PolicyResult
 }
 
 // HostChange is a host that may answer differently. Before is nil for a new host, After for one that is gone.
@@ -70,14 +87,22 @@ type HostChange struct {
 	Before, After *model.Host
 }
 
+// ListenerChange is a listener that may do something else. Before is nil for a new listener, After for one that is gone.
+type ListenerChange struct {
+	Gateway       types.NamespacedName
+	Before, After *model.Listener
+}
+
 // Effects is what has to be done about a batch of changes. Everything is sorted, so that the same batch on the same
 // state gives the same effects.
 type Effects struct {
-	XDS      []Change // by fleet, type and name: the order in which they may be sent
-	Classes  []gateway.Class
-	Gateways []GatewayState
-	Routes   []RouteState
-	Hosts    []HostChange
+	XDS       []Change // by fleet, type and name: the order in which they may be sent
+	Classes   []gateway.Class
+	Gateways  []GatewayState
+	Routes    []RouteState
+	Policies  []PolicyState
+	Hosts     []HostChange
+	Listeners []ListenerChange
 }
 
 // Engine is the state between steps. It belongs to one goroutine.
@@ -85,17 +110,23 @@ type Engine struct {
 	options  Options
 	snapshot *kube.Snapshot
 
-	gateways map[types.NamespacedName]*gateway.Result // those of our classes
-	routes   map[kube.Ref]*resolve.RouteResult        // those with a parent among gateways
-	hosts    map[model.HostID]*hostState
-	tables   map[model.TableID]*tableState
-	problems map[kube.Ref]map[model.HostID][]resolve.Problem
-	attached map[types.NamespacedName]map[string]int32
+	gateways  map[types.NamespacedName]*gateway.Result // those of our classes
+	routes    map[kube.Ref]*resolve.RouteResult        // those with a parent among gateways
+	hosts     map[model.HostID]*hostState
+	tables    map[model.TableID]*tableState
+	listeners map[model.ListenerID]*listenerState
+	problems  map[kube.Ref]map[model.HostID][]resolve.Problem
+	attached  map[types.NamespacedName]map[APIListener]int32
+	clients   map[string]model.SecretID // by fleet: the certificate that backends are shown, if any
 
-	routeHosts    incr.Relation[kube.Ref, model.HostID]
-	gatewayHosts  incr.Relation[types.NamespacedName, model.HostID]
-	routeClusters incr.Relation[kube.Ref, fleetCluster]
-	backends      map[types.NamespacedName]map[fleetCluster]struct{} // the clusters in use of a Service
+	routeHosts     incr.Relation[kube.Ref, model.HostID]
+	routeListeners incr.Relation[kube.Ref, model.ListenerID]
+	gatewayHosts   incr.Relation[types.NamespacedName, model.HostID]
+	routeClusters  incr.Relation[kube.Ref, fleetCluster]
+	routePolicies  incr.Relation[kube.Ref, types.NamespacedName]
+	mixes          incr.Relation[model.ListenerID, types.NamespacedName]
+	secrets        incr.Relation[secretUser, fleetSecret]
+	backends       map[types.NamespacedName]map[fleetCluster]struct{} // the clusters in use of a Service
 
 	published map[fleetKey]string // the version of everything that is in Envoy or on its way
 }
@@ -119,11 +150,13 @@ func New(o Options) *Engine {
 		options:   o,
 		snapshot:  kube.NewSnapshot(),
 		gateways:  map[types.NamespacedName]*gateway.Result{},
+		listeners: map[model.ListenerID]*listenerState{},
+		clients:   map[string]model.SecretID{},
 		routes:    map[kube.Ref]*resolve.RouteResult{},
 		hosts:     map[model.HostID]*hostState{},
 		tables:    map[model.TableID]*tableState{},
 		problems:  map[kube.Ref]map[model.HostID][]resolve.Problem{},
-		attached:  map[types.NamespacedName]map[string]int32{},
+		attached:  map[types.NamespacedName]map[APIListener]int32{},
 		backends:  map[types.NamespacedName]map[fleetCluster]struct{}{},
 		published: map[fleetKey]string{},
 	}
@@ -136,36 +169,33 @@ func (e *Engine) Snapshot() *kube.Snapshot { return e.snapshot }
 type step struct {
 	*Engine
 	Effects
-	gatewaysDirty incr.Set[types.NamespacedName]
-	routesDirty   incr.Set[kube.Ref]
-	hostsDirty    incr.Set[model.HostID]
-	tablesDirty   incr.Set[model.TableID]
-	clustersDirty incr.Set[fleetCluster]
-	statusDirty   incr.Set[types.NamespacedName] // Gateways
-	routeStatus   incr.Set[kube.Ref]
+	gatewaysDirty  incr.Set[types.NamespacedName]
+	routesDirty    incr.Set[kube.Ref]
+	hostsDirty     incr.Set[model.HostID]
+	tablesDirty    incr.Set[model.TableID]
+	listenersDirty incr.Set[model.ListenerID]
+	mixesDirty     incr.Set[model.ListenerID]
+	clustersDirty  incr.Set[fleetCluster]
+	secretsDirty   incr.Set[fleetSecret]          // those that something stopped to name
+	statusDirty    incr.Set[types.NamespacedName] // Gateways
+	routeStatus    incr.Set[kube.Ref]
+	policiesDirty  incr.Set[types.NamespacedName]
 }
 
 // Step brings changes in and says what has to be done. Each stage only adds work to later ones: Gateways, routes, hosts,
-// tables, clusters, and last the states for the status.
+// tables, listeners, clusters, secrets, and last the states for the status.
 func (e *Engine) Step(changes []kube.Change) Effects {
 	s := &step{Engine: e}
 	touched := e.snapshot.Apply(changes)
 	s.mark(&touched)
-	for _, name := range s.gatewaysDirty.Sorted(kube.CompareNames) {
-		s.gateway(name)
-	}
-	for _, ref := range s.routesDirty.Sorted(kube.CompareRefs) {
-		s.route(ref)
-	}
-	for _, id := range s.hostsDirty.Sorted(compareHosts) {
-		s.host(id)
-	}
-	for _, id := range s.tablesDirty.Sorted(incr.Compare) {
-		s.table(id)
-	}
-	for _, c := range s.clustersDirty.Sorted(compareFleetClusters) {
-		s.cluster(c)
-	}
+	each(s.gatewaysDirty, kube.CompareNames, s.gateway)
+	each(s.routesDirty, kube.CompareRefs, s.route)
+	each(s.hostsDirty, gateway.CompareHosts, s.host)
+	each(s.tablesDirty, incr.Compare, s.table)
+	each(s.listenersDirty, compareListeners, s.listener)
+	each(s.mixesDirty, compareListeners, s.mix)
+	each(s.clustersDirty, compareFleetClusters, s.cluster)
+	each(s.secretsDirty, compareFleetSecrets, s.dropSecret)
 	s.states()
 	slices.SortFunc(s.XDS, func(a, b Change) int {
 		return cmp.Or(cmp.Compare(a.Fleet, b.Fleet), cmp.Compare(a.Type, b.Type), cmp.Compare(a.Name, b.Name))
@@ -173,85 +203,10 @@ func (e *Engine) Step(changes []kube.Change) Effects {
 	return s.Effects
 }
 
-// mark finds what a change of an object concerns at first hand.
-func (s *step) mark(t *kube.Touched) {
-	for _, class := range t.Changed[kube.GatewayClass] {
-		s.Classes = append(s.Classes, gateway.ResolveClass(s.snapshot, class.Name, s.options.Controller))
-		s.gatewaysDirty.Add(s.snapshot.GatewaysOfClass(class.Name)...)
-	}
-	s.gatewaysDirty.Add(t.Changed[kube.Gateway]...)
-	s.statusDirty.Add(t.Status[kube.Gateway]...)
-	for _, name := range t.Changed[kube.HTTPRoute] {
-		s.routesDirty.Add(kube.Ref{Kind: kube.HTTPRoute, Name: name})
-	}
-	for _, name := range t.Status[kube.HTTPRoute] {
-		s.routeStatus.Add(kube.Ref{Kind: kube.HTTPRoute, Name: name})
-	}
-	for _, name := range t.Changed[kube.Service] {
-		s.httpRoutes(s.snapshot.RoutesOfService(name))
-		s.backend(name)
-	}
-	for _, name := range t.Backends {
-		s.backend(name)
-	}
-	for _, name := range t.Changed[kube.Namespace] {
-		s.httpRoutes(s.snapshot.RoutesInNamespace(name.Name))
-	}
-	for _, name := range t.Changed[kube.ReferenceGrant] {
-		s.httpRoutes(s.snapshot.ReferencesInto(name.Namespace))
-		s.gatewaysDirty.Add(s.snapshot.GatewaysReferringInto(name.Namespace)...)
-	}
-	s.markTLS(t)
-}
-
-// markTLS finds what a change of ListenerSets, certificates and policies concerns.
-func (s *step) markTLS(t *kube.Touched) {
-	s.gatewaysDirty.Add(t.Parents...)
-	for _, set := range t.Changed[kube.ListenerSet] {
-		s.httpRoutes(s.snapshot.RoutesOfSet(set))
-	}
-	for _, name := range t.Changed[kube.Namespace] {
-		s.gatewaysDirty.Add(s.snapshot.GatewaysOfSetsIn(name.Name)...)
-	}
-	for _, name := range t.Changed[kube.Secret] {
-		s.gatewaysDirty.Add(s.snapshot.GatewaysOfSecret(name)...)
-		s.policies(s.snapshot.PoliciesOfSecret(name))
-	}
-	for _, name := range t.Changed[kube.ConfigMap] {
-		s.gatewaysDirty.Add(s.snapshot.GatewaysOfConfigMap(name)...)
-		s.policies(s.snapshot.PoliciesOfConfigMap(name))
-	}
-	for _, service := range t.Targets {
-		s.backend(service)
-		s.httpRoutes(s.snapshot.RoutesOfService(service))
-	}
-}
-
-// policies marks the Services that policies name.
-func (s *step) policies(names []types.NamespacedName) {
-	for _, name := range names {
-		p := s.snapshot.BackendTLSPolicy(name)
-		for i := range p.Spec.TargetRefs {
-			if service, ok := kube.TargetService(p.Namespace, &p.Spec.TargetRefs[i]); ok {
-				s.backend(service)
-			}
-		}
-	}
-}
-
-// httpRoutes marks the HTTPRoutes among refs.
-func (s *step) httpRoutes(refs []kube.Ref) {
-	for _, ref := range refs {
-		if ref.Kind == kube.HTTPRoute {
-			s.routesDirty.Add(ref)
-		}
-	}
-}
-
-// backend marks the clusters of a Service that are in use.
-func (s *step) backend(service types.NamespacedName) {
-	for c := range s.backends[service] {
-		s.clustersDirty.Add(c)
+// each works on the keys of a set in their order.
+func each[K comparable](set incr.Set[K], compare func(K, K) int, work func(K)) {
+	for _, k := range set.Sorted(compare) {
+		work(k)
 	}
 }
 
@@ -273,10 +228,6 @@ func (s *step) remove(fleet string, key envoy.Key) {
 	}
 	delete(s.published, k)
 	s.XDS = append(s.XDS, Change{Fleet: fleet, Resource: envoy.Resource{Key: key}})
-}
-
-func compareHosts(a, b model.HostID) int {
-	return cmp.Or(cmp.Compare(a.Table, b.Table), cmp.Compare(a.Name, b.Name))
 }
 
 func compareFleetClusters(a, b fleetCluster) int {

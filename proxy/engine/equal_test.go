@@ -13,6 +13,7 @@ import (
 	"headgate.dev/proxy/kube"
 	"headgate.dev/proxy/kube/kubetest"
 	"headgate.dev/proxy/model"
+	"headgate.dev/proxy/resolve/backend"
 )
 
 // consumer holds what somebody has who carried out all effects so far.
@@ -21,13 +22,17 @@ type consumer struct {
 	bodies   map[string]int
 	routes   map[kube.Ref]RouteState
 	gateways map[types.NamespacedName]GatewayState
+	policies map[types.NamespacedName]*backend.PolicyResult
 	hosts    map[model.HostID]*model.Host
+	// listeners, and the secrets by fleet and name that were given with them.
+	listeners map[model.ListenerID]*model.Listener
 }
 
 func newConsumer() *consumer {
 	return &consumer{
 		xds: map[fleetKey]string{}, bodies: map[string]int{}, routes: map[kube.Ref]RouteState{},
 		gateways: map[types.NamespacedName]GatewayState{}, hosts: map[model.HostID]*model.Host{},
+		policies: map[types.NamespacedName]*backend.PolicyResult{}, listeners: map[model.ListenerID]*model.Listener{},
 	}
 }
 
@@ -59,6 +64,21 @@ func (c *consumer) take(e Effects) error {
 			delete(c.gateways, g.Name)
 		}
 	}
+	for _, p := range e.Policies {
+		c.policies[p.Name] = p.Result
+		if p.Result == nil {
+			delete(c.policies, p.Name)
+		}
+	}
+	for _, l := range e.Listeners {
+		id := listenerOf(l)
+		if !cmp.Equal(c.listeners[id], l.Before) {
+			return fmt.Errorf("listener %v: before is not what it was: %s", id, cmp.Diff(c.listeners[id], l.Before))
+		}
+		if c.listeners[id] = l.After; l.After == nil {
+			delete(c.listeners, id)
+		}
+	}
 	for _, h := range e.Hosts {
 		id := hostOf(h)
 		if !cmp.Equal(c.hosts[id], h.Before) {
@@ -79,7 +99,56 @@ func hostOf(h HostChange) model.HostID {
 }
 
 // dangling finds a cluster that a route forwards to and that the fleet does not have.
+func listenerOf(l ListenerChange) model.ListenerID {
+	if l.After != nil {
+		return l.After.ID()
+	}
+	return l.Before.ID()
+}
+
+// named lists what a listener names beside tables: secrets, clusters.
+func named(l *model.Listener) (keys []envoy.Key) {
+	secrets := func(t *model.Termination) {
+		if t == nil {
+			return
+		}
+		for _, id := range t.Certificates {
+			keys = append(keys, envoy.SecretKey(id))
+		}
+		if t.Client != nil {
+			keys = append(keys, envoy.SecretKey(t.Client.CA))
+		}
+	}
+	shares := func(f *model.L4Forward) {
+		if f == nil {
+			return
+		}
+		for _, share := range f.Shares {
+			if share.Cluster != (model.ClusterID{}) {
+				keys = append(keys, envoy.ClusterKey(share.Cluster), envoy.EndpointsKey(share.Cluster))
+			}
+		}
+	}
+	shares(l.Forward)
+	if mix, ok := envoy.Mix(l); ok {
+		keys = append(keys, envoy.ClusterKey(mix), envoy.EndpointsKey(mix))
+	}
+	for i := range l.Chains {
+		secrets(l.Chains[i].Terminate)
+		shares(l.Chains[i].Forward)
+	}
+	return keys
+}
+
 func (c *consumer) dangling(o Options) error {
+	for id, l := range c.listeners {
+		fleet := o.Fleet(types.NamespacedName(id.Gateway))
+		for _, key := range named(l) {
+			if _, has := c.xds[fleetKey{fleet, key}]; !has {
+				return fmt.Errorf("listener %v names %v, which %s does not have", id, key, fleet)
+			}
+		}
+	}
 	for id, h := range c.hosts {
 		fleet := o.Fleet(types.NamespacedName(tableGateway(id.Table)))
 		for i := range h.Routes {
@@ -150,10 +219,12 @@ func checkStepEqualsFull(t *testing.T, seed uint64, batches []byte) {
 	}
 	deep := cmp.Options{cmp.Exporter(func(reflect.Type) bool { return true }), cmpopts.EquateEmpty()}
 	for name, pair := range map[string][2]any{
-		"xDS":      {full.xds, held.xds},
-		"routes":   {full.routes, held.routes},
-		"gateways": {full.gateways, held.gateways},
-		"hosts":    {full.hosts, held.hosts},
+		"xDS":       {full.xds, held.xds},
+		"routes":    {full.routes, held.routes},
+		"gateways":  {full.gateways, held.gateways},
+		"policies":  {full.policies, held.policies},
+		"hosts":     {full.hosts, held.hosts},
+		"listeners": {full.listeners, held.listeners},
 	} {
 		if diff := cmp.Diff(pair[0], pair[1], deep); diff != "" {
 			t.Errorf("seed %d, %d batches: %s: full (-), stepped (+):\n%s", seed, len(batches), name, diff)
@@ -189,7 +260,7 @@ func TestNothingLeft(t *testing.T) {
 			t.Fatal(err)
 		}
 		left := map[string]int{
-			"xDS": len(held.xds), "hosts": len(held.hosts), "gateways": len(e.gateways), "routes": len(e.routes),
+			"xDS": len(held.xds), "hosts": len(held.hosts), "listeners": len(held.listeners), "policies": len(held.policies), "engine listeners": len(e.listeners), "clients": len(e.clients), "gateways": len(e.gateways), "routes": len(e.routes),
 			"engine hosts": len(e.hosts), "tables": len(e.tables), "problems": len(e.problems), "attached": len(e.attached),
 			"backends": len(e.backends), "published": len(e.published),
 		}

@@ -22,19 +22,23 @@ type hostState struct {
 	refs    []kube.Ref  // the routes that have problems here
 }
 
-// tableState is one table of a listener.
+// tableState is one table of a Gateway.
 type tableState struct {
 	gateway   types.NamespacedName
+	model     *model.Table
 	wildcards incr.Set[string] // the names of its wildcard hosts
 	keys      []envoy.Key      // what serves the wildcards
 }
 
-func (s *step) openTable(gateway types.NamespacedName, l *model.Listener) {
-	if l.Table == "" || s.tables[l.Table] != nil {
-		return
+// openTable brings a table to what it is now.
+func (s *step) openTable(gateway types.NamespacedName, t *model.Table) {
+	state := s.tables[t.ID]
+	if state == nil {
+		state = &tableState{gateway: gateway, wildcards: incr.Set[string]{}}
+		s.tables[t.ID] = state
 	}
-	s.tables[l.Table] = &tableState{gateway: gateway, wildcards: incr.Set[string]{}}
-	s.tablesDirty.Add(l.Table)
+	state.model = t
+	s.tablesDirty.Add(t.ID)
 }
 
 // closeTable forgets a table; its hosts go because no listener and no route names them any more.
@@ -153,7 +157,7 @@ func (s *step) table(id model.TableID) {
 		parts[i] = s.hosts[model.HostID{Table: id, Name: name}].part
 	}
 	t.keys = t.keys[:0]
-	for _, r := range envoy.Wildcards(&model.Table{ID: id}, parts, s.options.Envoy) {
+	for _, r := range envoy.Wildcards(t.model, parts, s.options.Envoy) {
 		t.keys = append(t.keys, r.Key)
 		s.put(s.options.Fleet(t.gateway), r)
 	}

@@ -17,7 +17,7 @@ func (e *Engine) ListHosts() []HostChange {
 	for id := range e.hosts {
 		ids = append(ids, id)
 	}
-	slices.SortFunc(ids, compareHosts)
+	slices.SortFunc(ids, gateway.CompareHosts)
 	out := make([]HostChange, len(ids))
 	for i, id := range ids {
 		out[i] = HostChange{Gateway: e.hosts[id].gateway, After: e.hosts[id].model}
@@ -25,9 +25,24 @@ func (e *Engine) ListHosts() []HostChange {
 	return out
 }
 
+// ListListeners lists every listener there is, in the order of their names.
+func (e *Engine) ListListeners() []ListenerChange {
+	ids := slices.SortedFunc(maps.Keys(e.listeners), compareListeners)
+	out := make([]ListenerChange, len(ids))
+	for i, id := range ids {
+		out[i] = ListenerChange{Gateway: e.listeners[id].gateway, After: e.listeners[id].model}
+	}
+	return out
+}
+
 // RoutesBehind lists the routes that a resource of a fleet was made from: whom to tell when a proxy refuses it. Empty
-// for a listener, which no route is part of. It looks at everything there is, and is for the rare refusal only.
+// for a listener of HTTP or HTTPS alone, which no route is part of. It looks at everything there is, and is for the rare refusal only.
 func (e *Engine) RoutesBehind(fleet string, key envoy.Key) []kube.Ref {
+	for id := range e.listeners {
+		if envoy.ListenerKey(id) == key {
+			return e.routeListeners.Users(id, kube.CompareRefs)
+		}
+	}
 	for id, h := range e.hosts {
 		if slices.Contains(h.keys, key) {
 			return e.routeHosts.Users(id, kube.CompareRefs)

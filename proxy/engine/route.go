@@ -27,16 +27,36 @@ func (s *step) route(ref kube.Ref) {
 		s.count(now, 1)
 	}
 
-	hosts, clusters := s.uses(now)
-	_, left := s.routeHosts.Put(ref, hosts)
+	u := s.uses(now)
+	_, left := s.routeHosts.Put(ref, u.hosts)
 	s.hostsDirty.Add(left...)
-	s.hostsDirty.Add(hosts...)
-	added, removed := s.routeClusters.Put(ref, clusters)
+	s.hostsDirty.Add(u.hosts...)
+	_, quit := s.routeListeners.Put(ref, u.listeners)
+	s.listenersDirty.Add(quit...)
+	s.listenersDirty.Add(u.listeners...)
+	added, removed := s.routeClusters.Put(ref, u.clusters)
 	for _, c := range added {
 		s.useCluster(c)
 	}
 	for _, c := range removed {
 		s.dropCluster(c)
+	}
+	s.policiesOf(ref, old, now)
+}
+
+// policiesOf marks the policies of the Services that a route names, if the route matters to them in another way than before.
+func (s *step) policiesOf(ref kube.Ref, old, now *resolve.RouteResult) {
+	var policies []types.NamespacedName
+	if now != nil {
+		for _, service := range s.snapshot.ServicesOf(ref) {
+			policies = append(policies, s.snapshot.PoliciesOfService(service)...)
+		}
+	}
+	added, removed := s.routePolicies.Put(ref, policies)
+	s.policiesDirty.Add(added...)
+	s.policiesDirty.Add(removed...)
+	if len(policies) > 0 && !slices.Equal(parentsOf(old), parentsOf(now)) {
+		s.policiesDirty.Add(policies...)
 	}
 }
 
@@ -49,31 +69,46 @@ func (s *step) resolveRoute(ref kube.Ref) *resolve.RouteResult {
 	return r
 }
 
-// uses lists the hosts that a route answers and the clusters it needs in each fleet of these, without repeats.
-func (s *step) uses(r *resolve.RouteResult) ([]model.HostID, []fleetCluster) {
+// uses is what a route makes use of, without repeats.
+type uses struct {
+	hosts     []model.HostID
+	listeners []model.ListenerID // of routes below HTTP
+	clusters  []fleetCluster     // in each fleet of hosts and listeners
+}
+
+func (s *step) uses(r *resolve.RouteResult) (u uses) {
 	if r == nil {
-		return nil, nil
+		return u
 	}
-	hosts := make([]model.HostID, len(r.Attachments))
 	var fleets []string
 	var last types.NamespacedName
-	for i := range r.Attachments {
-		a := &r.Attachments[i]
-		hosts[i] = a.Host
-		if i == 0 || a.Gateway != last { // sorted by Gateway
-			if fleet := s.options.Fleet(a.Gateway); !slices.Contains(fleets, fleet) {
-				fleets = append(fleets, fleet)
-			}
+	in := func(gateway types.NamespacedName) {
+		if len(fleets) > 0 && gateway == last { // sorted by Gateway
+			return
 		}
-		last = a.Gateway
+		if fleet := s.options.Fleet(gateway); !slices.Contains(fleets, fleet) {
+			fleets = append(fleets, fleet)
+		}
+		last = gateway
 	}
-	clusters := make([]fleetCluster, 0, len(fleets)*len(r.Clusters))
+	u.hosts = make([]model.HostID, len(r.Attachments))
+	for i := range r.Attachments {
+		u.hosts[i] = r.Attachments[i].Host
+		in(r.Attachments[i].Gateway)
+	}
+	for i := range r.L4 {
+		if l := r.L4[i].Listener; len(u.listeners) == 0 || u.listeners[len(u.listeners)-1] != l { // sorted by listener
+			u.listeners = append(u.listeners, l)
+		}
+		in(r.L4[i].Gateway)
+	}
+	u.clusters = make([]fleetCluster, 0, len(fleets)*len(r.Clusters))
 	for _, f := range fleets {
 		for _, c := range r.Clusters {
-			clusters = append(clusters, fleetCluster{f, c})
+			u.clusters = append(u.clusters, fleetCluster{f, c})
 		}
 	}
-	return hosts, clusters
+	return u
 }
 
 // problemsOf collects what the translation could not take of a route, each once though every host of the route says it.

@@ -111,3 +111,41 @@ func (s *Snapshot) PoliciesOfSecret(secret types.NamespacedName) []types.Namespa
 func (s *Snapshot) PoliciesOfConfigMap(configMap types.NamespacedName) []types.NamespacedName {
 	return s.links.namesOf(link{toConfigMap, configMap}, BackendTLSPolicy)
 }
+
+// ServicesOf lists the Services that a route names as backends or mirrors, whether it may or not, in the order in which it names
+// them. Nothing for a route that does not exist.
+func (s *Snapshot) ServicesOf(route Ref) []types.NamespacedName {
+	var out []types.NamespacedName
+	for _, l := range s.linksOf(route) {
+		if l.relation == toBackend {
+			out = append(out, l.to)
+		}
+	}
+	return out
+}
+
+// linksOf gives the links of a route; nil for one that does not exist.
+func (s *Snapshot) linksOf(r Ref) []link {
+	switch r.Kind {
+	case HTTPRoute:
+		return of(s.httpRoutes, r)
+	case GRPCRoute:
+		return of(s.grpcRoutes, r)
+	case TCPRoute:
+		return of(s.tcpRoutes, r)
+	case UDPRoute:
+		return of(s.udpRoutes, r)
+	case TLSRoute:
+		return of(s.tlsRoutes, r)
+	default:
+		return nil
+	}
+}
+
+func of[T Object](t table[T], r Ref) []link {
+	o, ok := t[r.Name]
+	if !ok {
+		return nil
+	}
+	return linksOf(r.Kind, o)
+}

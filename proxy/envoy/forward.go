@@ -46,6 +46,9 @@ func forward(base *routev3.Route, r *model.Route) ([]*routev3.Route, error) {
 	if err != nil {
 		return nil, err
 	}
+	if r.Match.GRPC && action.IdleTimeout == nil {
+		action.IdleTimeout = noTimeout // a stream of events may be silent, and no field of a GRPCRoute could say so
+	}
 	if samePath(r.Forward, shares) {
 		sendTo(base, action, r, shares)
 		return []*routev3.Route{base}, nil

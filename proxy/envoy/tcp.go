@@ -21,8 +21,8 @@ const (
 	keepaliveProbes   = 4   // without an answer: the peer is gone
 )
 
-// keepalive finds the peers that are gone, on both sides of connections whose idleness says nothing: a database connection
-// in a pool may be silent for hours, and must not be cut.
+// keepalive finds the peers that are gone, on both sides of connections whose silence says nothing: a database connection
+// in a pool may be silent for hours and must not be cut, a stream of gRPC events neither.
 var keepalive = &corev3.TcpKeepalive{
 	KeepaliveProbes:   wrapperspb.UInt32(keepaliveProbes),
 	KeepaliveTime:     wrapperspb.UInt32(keepaliveIdle),

@@ -228,3 +228,14 @@ func TestSameBytes(t *testing.T) {
 		}
 	}
 }
+
+type envoyResource = envoy.Resource
+
+func mustListener(t *testing.T, l *model.Listener) envoy.Resource {
+	t.Helper()
+	r, err := envoy.Listener(l, envoy.Options{Bind: loopback})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}

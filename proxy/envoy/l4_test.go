@@ -47,7 +47,9 @@ func l4Listener(port int32, p model.Protocol, shares ...model.Share) *model.List
 func TestL4(t *testing.T) {
 	w := &l4World{}
 	a, b := l4Cluster("a", model.TCP), l4Cluster("b", model.TCP)
-	w.add(t, a, model.Endpoint{Address: tcpBackend(t, "a", nil)}, model.Endpoint{Address: closedPort(t)})
+	w.add(t, a, model.Endpoint{Address: tcpBackend(t, "a", nil)})
+	half := l4Cluster("half", model.TCP)
+	w.add(t, half, model.Endpoint{Address: tcpBackend(t, "a", nil)}, model.Endpoint{Address: closedPort(t)})
 	w.add(t, b, model.Endpoint{Address: tcpBackend(t, "b", nil)})
 	x, y := l4Cluster("x", model.UDP), l4Cluster("y", model.UDP)
 	udpX, udpY := udpBackend(t, "x"), udpBackend(t, "y")
@@ -61,7 +63,7 @@ func TestL4(t *testing.T) {
 	w.add(t, mix, model.Endpoint{Address: udpX, Weight: 3}, model.Endpoint{Address: udpY, Weight: 1})
 	for _, l := range []*model.Listener{
 		l4Listener(5432, model.TCP, model.Share{Cluster: a, Weight: 1}, model.Share{Cluster: b, Weight: 3}),
-		l4Listener(5433, model.TCP, model.Share{Cluster: a, Weight: 1}),
+		l4Listener(5433, model.TCP, model.Share{Cluster: half, Weight: 1}),
 		l4Listener(5434, model.TCP, model.Share{Weight: 1}),
 		l4Listener(5435, model.TCP),
 		l4Listener(53, model.UDP, model.Share{Cluster: x, Weight: 1}, model.Share{Cluster: y, Weight: 0}),

@@ -13,7 +13,8 @@ import (
 const (
 	tcpProxyFilter = "envoy.filters.network.tcp_proxy"
 
-	// connectAttempts for one connection, each at the next endpoint: one that has just died costs no connection.
+	// connectAttempts for one connection, each at the next endpoint of a share drawn anew: an endpoint that has just died
+	// costs no connection.
 	connectAttempts = 3
 
 	keepaliveIdle     = 120 // seconds of silence until the first probe

@@ -51,6 +51,12 @@ const grpcRoutes = `
   - source: {kind: GRPCRoute, namespace: t, name: broken}
     match: {grpc: true, path: /broken.Service}
     status: 500
+  - source: {kind: GRPCRoute, namespace: t, name: nothing}
+    match: {grpc: true, path: /nothing.Service}
+    forward: {backends: [{weight: 1}]}
+  - source: {kind: GRPCRoute, namespace: t, name: half}
+    match: {grpc: true, path: /half.Service}
+    forward: {backends: [{weight: 1000000}, {cluster: {service: {namespace: t, name: health}, port: 80, protocol: H2C}, weight: 1}]}
   - source: {kind: HTTPRoute, namespace: t, name: shop}
     match: {path: /grpc.health.v1.Health}
     forward: {backends: [{cluster: {service: {namespace: t, name: shop}, port: 80, protocol: HTTP}, weight: 1}]}
@@ -147,6 +153,7 @@ func testGRPC(t *testing.T, p *proxy, port string, h *health.Server) {
 		for method, want := range map[string]codes.Code{
 			"/grpc.health.v1.Health/Check": codes.OK, "/grpc.health.v1.Health/No": codes.Unimplemented,
 			"/other.Service/Get": codes.Unimplemented, "/none.Service/Get": codes.Unavailable, "/broken.Service/Get": codes.Unknown,
+			"/nothing.Service/Get": codes.Unavailable, "/half.Service/Get": codes.Unavailable,
 		} {
 			if got := call(method); got != want {
 				t.Errorf("%s%s: %s, want %s", host, method, got, want)

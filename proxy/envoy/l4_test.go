@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"testing"
 	"time"
@@ -61,7 +62,12 @@ func TestL4(t *testing.T) {
 		t.Fatal("a listener with two shares needs no mix")
 	}
 	w.add(t, mix, model.Endpoint{Address: udpX, Weight: 3}, model.Endpoint{Address: udpY, Weight: 1})
+	void := netip.MustParseAddrPort("[100::1]:9") // takes everything and answers nothing
+	lost := l4Listener(56, model.UDP, model.Share{Weight: 1}, model.Share{Cluster: y, Weight: 1})
+	lostMix, _ := envoy.Mix(lost)
+	w.add(t, lostMix, model.Endpoint{Address: udpY, Weight: 1}, model.Endpoint{Address: void, Weight: 1})
 	for _, l := range []*model.Listener{
+		lost,
 		l4Listener(5432, model.TCP, model.Share{Cluster: a, Weight: 1}, model.Share{Cluster: b, Weight: 3}),
 		l4Listener(5433, model.TCP, model.Share{Cluster: half, Weight: 1}),
 		l4Listener(5434, model.TCP, model.Share{Weight: 1}),
@@ -144,6 +150,15 @@ func testUDP(t *testing.T, w *l4World) {
 	}
 	if got["x hi"] != 60 || got["y hi"] != 20 {
 		t.Errorf("3:1 of sessions: %v", got)
+	}
+	answered := 0
+	for range 6 {
+		if _, err := w.session(t, "56")("hi", 50*time.Millisecond); err == nil {
+			answered++
+		}
+	}
+	if answered != 3 {
+		t.Errorf("1:1 between a backend and none: %d of 6 sessions are answered", answered)
 	}
 	if got, err := w.session(t, "55")("hi", 200*time.Millisecond); err == nil {
 		t.Errorf("no backend: got %q", got)

@@ -479,6 +479,7 @@ func closedPort(t *testing.T) netip.AddrPort {
 // TestGoldensAccepted sends the resources of all golden cases to a real Envoy.
 func TestGoldensAccepted(t *testing.T) {
 	var p *proxy
+	authority := newCA(t, "golden")
 	for _, file := range goldens(t) {
 		archive, err := txtar.ParseFile(file)
 		if err != nil {
@@ -488,6 +489,7 @@ func TestGoldensAccepted(t *testing.T) {
 		o := c.options()
 		o.Bind = loopback
 		resources, _ := translate(t, c, o)
+		resources = append(resources, authority.secrets(t, c.Secrets)...)
 		if p == nil {
 			p = start(t, resources)
 			continue

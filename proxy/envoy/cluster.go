@@ -53,8 +53,8 @@ var (
 		}), clusterv3.Cluster_LEAST_REQUEST),
 		model.TCP: clusterTail(&clusterv3.Cluster{
 			UpstreamConnectionOptions: &clusterv3.UpstreamConnectionOptions{TcpKeepalive: keepalive},
-		}, clusterv3.Cluster_LEAST_REQUEST),
-		// Sessions are not counted, and the endpoints of a mix have weights: they take turns.
+		}, clusterv3.Cluster_ROUND_ROBIN), // the endpoint with the fewest connections would be the dead one, at every attempt
+		// Sessions are not counted, and the endpoints of a mix have weights.
 		model.UDP: clusterTail(&clusterv3.Cluster{}, clusterv3.Cluster_ROUND_ROBIN),
 	}
 )

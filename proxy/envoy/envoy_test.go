@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -20,34 +21,70 @@ import (
 // the byte in every connection manager.
 func TestScopedRoutesAreIdentical(t *testing.T) {
 	var first []byte
+	end := &model.Termination{Certificates: []model.SecretID{"certificate/infra/a"}}
+	managers := 0
 	for _, l := range []*model.Listener{
 		{Gateway: model.Name{Namespace: "infra", Name: "public"}, Port: 80, Protocol: model.HTTP, Table: "infra/public/80"},
 		{Gateway: model.Name{Namespace: "infra", Name: "other"}, Port: 8080, Protocol: model.HTTP, Table: "infra/other/8080"},
+		{Gateway: model.Name{Namespace: "infra", Name: "public"}, Port: 443, Protocol: model.TLS, Chains: []model.Chain{
+			{ServerName: "*", Terminate: end, Table: "infra/public/443/*"},
+			{ServerName: "*.a.test", Terminate: &model.Termination{Certificates: end.Certificates, Client: &model.ClientValidation{CA: "ca/ConfigMap/a/b"}}, Table: "infra/public/443/*.a.test"},
+		}},
 	} {
 		r, err := envoy.Listener(l, envoy.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		listener := message(t, r).(*listenerv3.Listener)
-		manager := &hcmv3.HttpConnectionManager{}
-		if err := listener.FilterChains[0].Filters[0].GetTypedConfig().UnmarshalTo(manager); err != nil {
-			t.Fatal(err)
-		}
-		scoped, err := proto.MarshalOptions{Deterministic: true}.Marshal(manager.GetScopedRoutes())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if first == nil {
-			first = scoped
-		}
-		if !bytes.Equal(first, scoped) {
-			t.Errorf("%s differs:\n%q\n%q", r.Name, first, scoped)
-		}
-		for _, f := range manager.HttpFilters {
-			if f.Disabled {
-				t.Errorf("%s: filter %s is disabled: a route found by the fallback cannot enable it", r.Name, f.Name)
+		for _, chain := range message(t, r).(*listenerv3.Listener).FilterChains {
+			managers++
+			manager := &hcmv3.HttpConnectionManager{}
+			if err := chain.Filters[0].GetTypedConfig().UnmarshalTo(manager); err != nil {
+				t.Fatal(err)
+			}
+			scoped, err := proto.MarshalOptions{Deterministic: true}.Marshal(manager.GetScopedRoutes())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if first == nil {
+				first = scoped
+			}
+			if !bytes.Equal(first, scoped) {
+				t.Errorf("%s %s differs:\n%q\n%q", r.Name, chain.Name, first, scoped)
+			}
+			for _, f := range manager.HttpFilters {
+				if f.Disabled {
+					t.Errorf("%s: filter %s is disabled: a route found by the fallback cannot enable it", r.Name, f.Name)
+				}
 			}
 		}
+	}
+	if managers != 4 {
+		t.Errorf("%d connection managers, want 4", managers)
+	}
+}
+
+// TestSecrets: a resource says which secrets it needs, each once.
+func TestSecrets(t *testing.T) {
+	client := &model.ClientValidation{CA: "ca/ConfigMap/a/b"}
+	l := &model.Listener{Gateway: model.Name{Namespace: "a", Name: "b"}, Port: 443, Protocol: model.TLS, Chains: []model.Chain{
+		{ServerName: "b.test", Terminate: &model.Termination{Certificates: []model.SecretID{"certificate/a/z", "certificate/a/b"}, Client: client}},
+		{ServerName: "c.test", Terminate: &model.Termination{Certificates: []model.SecretID{"certificate/a/b"}, Client: client}},
+		{ServerName: "d.test"},
+	}}
+	c := &model.Cluster{ID: model.ClusterID{Service: l.Gateway, Port: 1, Protocol: model.HTTP}, TLS: &model.BackendTLS{Hostname: "x", CA: "ca/x", Client: "a"}}
+	listener, err := envoy.Listener(l, envoy.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cluster, err := envoy.Cluster(c, envoy.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"ca/ConfigMap/a/b", "certificate/a/b", "certificate/a/z"}; !slices.Equal(listener.Secrets, want) {
+		t.Errorf("listener: %v", listener.Secrets)
+	}
+	if want := []string{"a", "ca/x"}; !slices.Equal(cluster.Secrets, want) {
+		t.Errorf("cluster: %v", cluster.Secrets)
 	}
 }
 

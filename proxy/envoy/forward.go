@@ -15,7 +15,7 @@ import (
 	"headgate.dev/proxy/model"
 )
 
-// noCluster is a cluster that never exists: a share without a valid backend is answered 500 there.
+// noCluster is a cluster that never exists: a share without a valid backend is answered 500 there, or gRPC's UNAVAILABLE.
 const noCluster = "none"
 
 // million is the finest denominator of Envoy's fractions.
@@ -39,12 +39,15 @@ func forward(base *routev3.Route, r *model.Route) ([]*routev3.Route, error) {
 		}
 	}
 	if valid == 0 {
-		base.Action = directResponse(500)
+		base.Action = directResponse(noBackend(r))
 		return []*routev3.Route{base}, nil
 	}
 	action, err := forwardAction(r.Forward)
 	if err != nil {
 		return nil, err
+	}
+	if r.Match.GRPC && action.IdleTimeout == nil {
+		action.IdleTimeout = noTimeout // a stream of events may be silent, and no field of a GRPCRoute could say so
 	}
 	if samePath(r.Forward, shares) {
 		sendTo(base, action, r, shares)
@@ -68,7 +71,7 @@ func split(base *routev3.Route, action *routev3.RouteAction, r *model.Route, sha
 			route.Match.RuntimeFraction = fraction(sum, total)
 		}
 		if b.Cluster == (model.ClusterID{}) {
-			route.Action = directResponse(500)
+			route.Action = directResponse(noBackend(r))
 		} else {
 			sendTo(route, cloneAction(action), r, shares[i:i+1])
 		}
@@ -171,7 +174,18 @@ func sendToShares(route *routev3.Route, action *routev3.RouteAction, r *model.Ro
 		}
 	}
 	action.ClusterSpecifier = &routev3.RouteAction_WeightedClusters{WeightedClusters: weighted}
-	action.ClusterNotFoundResponseCode = routev3.RouteAction_INTERNAL_SERVER_ERROR
+	if !r.Match.GRPC {
+		action.ClusterNotFoundResponseCode = routev3.RouteAction_INTERNAL_SERVER_ERROR
+	}
+}
+
+// noBackend is the status of a share without a valid backend. Envoy tells gRPC clients of 503 as UNAVAILABLE, which is what a
+// GRPCRoute asks for (GRPCRouteRule.backendRefs).
+func noBackend(r *model.Route) int {
+	if r.Match.GRPC {
+		return 503
+	}
+	return 500
 }
 
 func edited(b *model.Backend) bool { return b.RequestHeaders != nil || b.ResponseHeaders != nil }

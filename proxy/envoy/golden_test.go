@@ -28,10 +28,12 @@ var update = flag.Bool("update", false, "write the expected part of the golden c
 // config is a part of the model, as the cases write it in YAML under the names of the Go fields.
 type config struct {
 	Listeners []*model.Listener
+	Tables    []*model.Table // for what they misdirect
 	Hosts     []*model.Host
 	Clusters  []*model.Cluster
 	Endpoints []*model.Endpoints
-	Public    map[int32]int32 // the ports of clients
+	Secrets   []model.SecretID // what is in them is made by the test
+	Public    map[int32]int32  // the ports of clients
 }
 
 func parse(t *testing.T, text []byte) config {
@@ -76,6 +78,10 @@ func translate(t *testing.T, c config, o envoy.Options) (all []envoy.Resource, p
 	}
 	var tables []model.TableID
 	parts := map[model.TableID][]*envoy.Part{}
+	for _, t := range c.Tables {
+		tables = append(tables, t.ID)
+		parts[t.ID] = nil
+	}
 	for _, h := range c.Hosts {
 		if _, ok := parts[h.ID.Table]; !ok {
 			tables = append(tables, h.ID.Table)
@@ -89,9 +95,18 @@ func translate(t *testing.T, c config, o envoy.Options) (all []envoy.Resource, p
 		}
 	}
 	for _, table := range tables {
-		all = append(all, envoy.Wildcards(&model.Table{ID: table}, parts[table], o)...)
+		all = append(all, envoy.Wildcards(c.table(table), parts[table], o)...)
 	}
 	return all, problems
+}
+
+func (c config) table(id model.TableID) *model.Table {
+	for _, t := range c.Tables {
+		if t.ID == id {
+			return t
+		}
+	}
+	return &model.Table{ID: id}
 }
 
 // message decodes a resource.
@@ -158,7 +173,7 @@ func TestGolden(t *testing.T) {
 				if len(r.Version) != 24 {
 					t.Errorf("version %q of %s", r.Version, r.Name)
 				}
-				if r.Type == envoy.ScopeType || strings.HasSuffix(r.Name, "/*") && !hasWildcard(c) {
+				if r.Type == envoy.ScopeType || strings.HasSuffix(r.Name, "/*") && !hasWildcard(c, r.Name) {
 					continue
 				}
 				got.Files = append(got.Files, txtar.File{Name: r.Type.String() + " " + r.Name, Data: readable(t, r)})
@@ -183,7 +198,13 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-func hasWildcard(c config) bool {
+// hasWildcard tells whether the wildcard scope of that name is what a case is about.
+func hasWildcard(c config, name string) bool {
+	for _, t := range c.Tables {
+		if string(t.ID)+"/*" == name {
+			return true
+		}
+	}
 	for _, h := range c.Hosts {
 		if h.ID.Wildcard() {
 			return true
@@ -206,4 +227,15 @@ func TestSameBytes(t *testing.T) {
 			t.Errorf("%s: two translations differ: %s", file, diff)
 		}
 	}
+}
+
+type envoyResource = envoy.Resource
+
+func mustListener(t *testing.T, l *model.Listener) envoy.Resource {
+	t.Helper()
+	r, err := envoy.Listener(l, envoy.Options{Bind: loopback})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
 }

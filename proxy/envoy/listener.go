@@ -27,7 +27,7 @@ func Listener(l *model.Listener, o Options) (Resource, error) {
 	if l.Protocol == model.UDP {
 		protocol = corev3.SocketAddress_UDP
 	} else {
-		m.PerConnectionBufferLimitBytes = connectionLimit
+		m.PerConnectionBufferLimitBytes, m.TcpKeepalive = connectionLimit, keepalive
 	}
 	m.Name, m.Address = name, socketAddress(o.bind(l.ID()), protocol)
 	r, err := encode(ListenerType, name, m)
@@ -51,10 +51,7 @@ func listener(l *model.Listener) (*listenerv3.Listener, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &listenerv3.Listener{
-			FilterChains: []*listenerv3.FilterChain{filterChain(tcpProxyFilter, proxy)},
-			TcpKeepalive: keepalive,
-		}, nil
+		return &listenerv3.Listener{FilterChains: []*listenerv3.FilterChain{filterChain(tcpProxyFilter, proxy)}}, nil
 	case model.UDP:
 		return udpListener(l)
 	default:
@@ -74,11 +71,7 @@ func tlsListener(l *model.Listener) (*listenerv3.Listener, error) {
 		}
 		chains = append(chains, chain)
 	}
-	return &listenerv3.Listener{
-		ListenerFilters: []*listenerv3.ListenerFilter{tlsInspector},
-		FilterChains:    chains,
-		TcpKeepalive:    keepalive,
-	}, nil
+	return &listenerv3.Listener{ListenerFilters: []*listenerv3.ListenerFilter{tlsInspector}, FilterChains: chains}, nil
 }
 
 var tlsInspector = &listenerv3.ListenerFilter{

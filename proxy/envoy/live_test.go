@@ -231,6 +231,11 @@ func (p *proxy) do(t *testing.T, req *http.Request, via http.RoundTripper) answe
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
+	return read(t, resp)
+}
+
+func read(t *testing.T, resp *http.Response) answer {
+	t.Helper()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Fatal(err)

@@ -29,8 +29,12 @@ func (t *translator) redirect(r *model.Route) (action *routev3.RedirectAction, b
 		return nil, false
 	}
 	action = &routev3.RedirectAction{ResponseCode: code, HostRedirect: to.Host}
-	if to.Scheme != "" {
-		action.SchemeRewriteSpecifier = &routev3.RedirectAction_SchemeRedirect{SchemeRedirect: to.Scheme}
+	scheme := to.Scheme
+	if scheme == "" && t.host.Protocol == model.HTTPS {
+		scheme = "https" // not what an HTTP/2 client says it is
+	}
+	if scheme != "" {
+		action.SchemeRewriteSpecifier = &routev3.RedirectAction_SchemeRedirect{SchemeRedirect: scheme}
 	}
 	if to.Host == "" && !t.host.ID.Wildcard() {
 		action.HostRedirect = t.host.ID.Name // the request's host, without its port

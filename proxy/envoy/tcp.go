@@ -13,7 +13,8 @@ import (
 const (
 	tcpProxyFilter = "envoy.filters.network.tcp_proxy"
 
-	// connectAttempts for one connection, each at an endpoint drawn anew: one that has just died costs no connection.
+	// connectAttempts for one connection, each at the next endpoint of a share drawn anew: an endpoint that has just died
+	// costs no connection.
 	connectAttempts = 3
 
 	keepaliveIdle     = 120 // seconds of silence until the first probe
@@ -21,8 +22,8 @@ const (
 	keepaliveProbes   = 4   // without an answer: the peer is gone
 )
 
-// keepalive finds the peers that are gone, on both sides of connections whose idleness says nothing: a database connection
-// in a pool may be silent for hours, and must not be cut.
+// keepalive finds the peers that are gone, on both sides of connections whose silence says nothing: a database connection
+// in a pool may be silent for hours and must not be cut, a stream of gRPC events neither.
 var keepalive = &corev3.TcpKeepalive{
 	KeepaliveProbes:   wrapperspb.UInt32(keepaliveProbes),
 	KeepaliveTime:     wrapperspb.UInt32(keepaliveIdle),

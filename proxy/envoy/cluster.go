@@ -36,6 +36,10 @@ var (
 	}
 	connectionLimit = wrapperspb.UInt32(bufferLimit)
 
+	connections = clusterTail(&clusterv3.Cluster{
+		UpstreamConnectionOptions: &clusterv3.UpstreamConnectionOptions{TcpKeepalive: keepalive},
+	}, clusterv3.Cluster_ROUND_ROBIN) // the endpoint with the fewest connections would be the dead one, at every attempt
+
 	// clusterTails are clusters without their name, encoded: all clusters of one protocol are equal in it.
 	clusterTails = map[model.Protocol][]byte{
 		model.HTTP: clusterTail(withHTTP(&upstreamsv3.HttpProtocolOptions_ExplicitHttpConfig{
@@ -51,9 +55,8 @@ var (
 				},
 			},
 		}), clusterv3.Cluster_LEAST_REQUEST),
-		model.TCP: clusterTail(&clusterv3.Cluster{
-			UpstreamConnectionOptions: &clusterv3.UpstreamConnectionOptions{TcpKeepalive: keepalive},
-		}, clusterv3.Cluster_ROUND_ROBIN), // the endpoint with the fewest connections would be the dead one, at every attempt
+		model.TCP: connections,
+		model.TLS: connections, // with a TLS of its own, where there is one: the same connections
 		// Sessions are not counted, and the endpoints of a mix have weights.
 		model.UDP: clusterTail(&clusterv3.Cluster{}, clusterv3.Cluster_ROUND_ROBIN),
 	}
@@ -71,7 +74,7 @@ func Cluster(c *model.Cluster, o Options) (Resource, error) {
 	name := c.ID.String()
 	tail, ok := clusterTails[c.ID.Protocol]
 	if !ok {
-		return Resource{}, fmt.Errorf("translating cluster %s: protocol %q is not one of HTTP, H2C, TCP, UDP", name, c.ID.Protocol)
+		return Resource{}, fmt.Errorf("translating cluster %s: protocol %q is not one of HTTP, H2C, TCP, TLS, UDP", name, c.ID.Protocol)
 	}
 	body := appendBytes(make([]byte, 0, len(name)+len(tail)+4), fieldClusterName, name)
 	body = append(body, tail...)

@@ -15,7 +15,15 @@ var addressFields = []field[Address]{
 		}
 		a.Type = AddressType(text)
 	}},
-	{name: "value", required: true, decode: func(d *decoder, n *Node, a *Address) { a.Value, _ = d.textUpTo(n, "an address", 253) }},
+	{name: "value", required: true, decode: func(d *decoder, n *Node, a *Address) { a.Value = d.address(n) }},
+}
+
+func (d *decoder) address(n *Node) string {
+	text, ok := d.textUpTo(n, "an address", 253)
+	if ok && text == "" {
+		d.errorf(n.Pos, "expected an address, found the empty text; leave addresses out to have one chosen")
+	}
+	return text
 }
 
 func decodeAddress(d *decoder, n *Node) Address {
@@ -23,7 +31,7 @@ func decodeAddress(d *decoder, n *Node) Address {
 	if n.Kind == MapNode {
 		structure(d, n, &a, addressFields)
 	} else {
-		a.Value, _ = d.textUpTo(n, "an address", 253)
+		a.Value = d.address(n)
 	}
 	if a.Value == "" {
 		return a

@@ -33,9 +33,9 @@ type Gateway struct {
 	// Becomes: spec.listeners[].tls.certificateRefs
 	TLS *Certificates `json:"tls,omitempty"`
 	// Redirect answers plain HTTP of hosts with a certificate with a redirect to HTTPS (301). Their HTTP listeners then
-	// admit only routes of the Gateway's own namespace and carry one generated HTTPRoute, NAME-redirect; services of that
-	// namespace attach to the other listeners. A raw HTTPRoute of that namespace that names no listener would still come
-	// before the redirect.
+	// admit only routes of the Gateway's own namespace and carry one generated HTTPRoute, NAME-redirect; ServiceSpecs of that
+	// namespace in the same tree attach to the other listeners. Any other HTTPRoute of that namespace that names no
+	// listener would still come before the redirect.
 	//
 	// Default: true.
 	// Example: false

@@ -156,8 +156,11 @@ func TestExamplesDecode(t *testing.T) {
 					}
 				}
 			}
-			if property.Description == "" && name != KindServiceSpec && name != KindGatewaySpec {
-				t.Errorf("%s.%s has no description", name, field)
+			if name == KindServiceSpec || name == KindGatewaySpec {
+				continue
+			}
+			if property.Description == "" || len(property.Examples) == 0 {
+				t.Errorf("%s.%s has no description or no example", name, field)
 			}
 		}
 	}

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/tools/txtar"
 
+	"headgate.dev/render/admit"
 	"headgate.dev/render/object"
 	"headgate.dev/schema"
 )
@@ -169,6 +170,55 @@ func TestSplitKeepsEverything(t *testing.T) {
 		}
 		if total != want {
 			t.Errorf("%d routes: %d matches, want %d", n, total, want)
+		}
+	}
+}
+
+// One more than Gateway API takes is split, or refused where it cannot be.
+func TestOneMoreThanPossible(t *testing.T) {
+	list := func(format string, n int) string {
+		var items []string
+		for i := range n {
+			items = append(items, fmt.Sprintf(format, i))
+		}
+		return "[" + strings.Join(items, ", ") + "]"
+	}
+	service := func(spec string) string { return strings.Replace(small, "  hosts: [shop.example.com]\n", spec, 1) }
+	gateway := func(spec string) string {
+		return "apiVersion: headgate.dev/v1alpha1\nkind: GatewaySpec\nmetadata: {name: public}\nspec: {" + spec + "}\n"
+	}
+	for _, c := range []struct{ name, text, want string }{
+		{"16 hosts", service("  hosts: " + list("h%d.example.com", 16) + "\n"), "shop"},
+		{"17 hosts", service("  hosts: " + list("h%d.example.com", 17) + "\n"), "shop shop-2"},
+		{"128 matches", service("  routes: [{path: " + list("/%d", 128) + "}]\n"), "shop"},
+		{"129 matches", service("  routes: [{path: " + list("/%d", 129) + "}]\n"), "shop shop-2"},
+		{"16 rules", service("  routes: " + list("{path: /%d}", 16) + "\n"), "shop"},
+		{"17 rules", service("  routes: " + list("{path: /%d}", 17) + "\n"), "shop shop-2"},
+		{"128 calls", service("  grpc: [{method: " + list("a.B/M%d", 128) + "}]\n"), "shop"},
+		{"129 calls", service("  grpc: [{method: " + list("a.B/M%d", 129) + "}]\n"), "shop shop-2"},
+		{"17 TLS hosts", service("  tls: [{hosts: " + list("h%d.example.com", 17) + "}]\n"), "shop"},
+		{"65 TCP ports", service("  tcp: " + list("{port: %d1}", 65) + "\n"),
+			"f.yaml:4:1: spec: would become 65 routes of one kind, at most 64 are possible; split the spec"},
+		{"64 listeners", gateway("hosts: " + list("h%d.example.com", 64)), "public"},
+		{"65 listeners", gateway("hosts: " + list("h%d.example.com", 65)),
+			"f.yaml:4:8: spec.hosts: 65 listeners are more than a Gateway can have, 64; use a wildcard or a second GatewaySpec"},
+		{"65 listeners by ports", gateway("ports: " + list("{port: 80%02d, protocol: TCP}", 65)),
+			"f.yaml:4:8: spec.ports: 65 listeners are more than a Gateway can have, 64; use a wildcard or a second GatewaySpec"},
+	} {
+		specs, errs := decode("f.yaml", []byte(c.text))
+		var got []string
+		for _, spec := range specs {
+			objects, wrong := Spec(spec, Context{Gateway: "infra/public"})
+			errs = append(errs, wrong...)
+			for _, o := range objects {
+				got = append(got, o.ID.Name)
+				if _, wrong := admit.Admit(o); len(wrong) > 0 {
+					t.Errorf("%s: %v", c.name, wrong)
+				}
+			}
+		}
+		if text := strings.Join(got, " ") + errs.Error(); text != c.want {
+			t.Errorf("%s: got %q, want %q", c.name, text, c.want)
 		}
 	}
 }

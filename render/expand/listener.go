@@ -230,7 +230,11 @@ func (l *listenerSet) errorf(at, format string, args ...any) {
 // checkTogether checks what needs all listeners.
 func (l *listenerSet) checkTogether() {
 	if len(l.out) > maxListeners {
-		l.errorf("/spec/hosts", "%d listeners are more than a Gateway can have, %d; use a wildcard or a second GatewaySpec", len(l.out), maxListeners)
+		at := "/spec/hosts"
+		if len(l.spec.Spec.Hosts) == 0 {
+			at = "/spec/ports"
+		}
+		l.errorf(at, "%d listeners are more than a Gateway can have, %d; use a wildcard or a second GatewaySpec", len(l.out), maxListeners)
 	}
 	l.checkUsed()
 	if len(l.errs) > 0 {

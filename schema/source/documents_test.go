@@ -85,6 +85,41 @@ func TestEncodings(t *testing.T) {
 	}
 }
 
+// What an editor or a converter leaves behind, each with its whole message.
+func TestStrangeFiles(t *testing.T) {
+	utf16 := func(text string, order [2]int) string {
+		out := []byte{0xff, 0xfe}
+		if order[0] == 1 {
+			out = []byte{0xfe, 0xff}
+		}
+		for _, c := range []byte(text) {
+			pair := [2]byte{}
+			pair[order[0]] = c
+			out = append(out, pair[:]...)
+		}
+		return string(out)
+	}
+	for _, c := range []struct{ name, data, want string }{
+		{"CRLF", "a: 1\r\nb: [\r\n", "f.yaml:2:4: this brace or bracket is not closed, or a text inside it has one of { } [ ] , ? and must be quoted"},
+		{"CRLF and a tab", "a:\r\n\tb: 1\r\n", "f.yaml:2:1: YAML is indented with spaces, and this line has a tab"},
+		{"BOM", "\xef\xbb\xbfa: 1\na: 2\n", "f.yaml:2:1: the key \"a\" is already there on line 1"},
+		{"UTF-16LE", utf16("a: 1\n", [2]int{0, 1}), "f.yaml:1:1: the file is UTF-16; save it as UTF-8"},
+		{"UTF-16BE", utf16("a: 1\n", [2]int{1, 0}), "f.yaml:1:1: the file is UTF-16; save it as UTF-8"},
+		{"Latin-1", "a: 1\nb: m\xfcller\n", "f.yaml:2:1: the line has the byte 0xFC, which is not UTF-8; save the file as UTF-8"},
+		{"old Mac", "a: 1\rb: 2\r", "f.yaml:1:1: the line has a line break that is neither LF nor CRLF (CR, NEL, LS or PS); write it as an escape in double quotes"},
+		{"one byte too large", "a: " + strings.Repeat("x", 1<<20-3) + "\n", "f.yaml:1:1: the file has 1048577 bytes; at most 1048576 are read as YAML"},
+		{"exactly 1 MB", "a: " + strings.Repeat("x", 1<<20-4) + "\n", ""},
+		{"1 MB of lists", "a: [" + strings.Repeat("x,", 1<<19-4) + "]\n", "f.yaml:1:200001: the document has more than 100000 values, every use of an alias counted; it would take too much memory"},
+		{"empty", "", ""},
+		{"white space", " \n\t\n", ""},
+	} {
+		_, errs := Documents("f.yaml", []byte(c.data), Limits{})
+		if got := errs.Error(); got != c.want {
+			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
 func TestAt(t *testing.T) {
 	documents, errs := Documents("f.yaml", []byte("spec:\n  routes:\n  - path: /a\n    to:\n      x: 1\n    a/b: ~\n"), Limits{})
 	if len(errs) > 0 {

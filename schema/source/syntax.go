@@ -82,7 +82,7 @@ func trapOn(text, message string) (hint string, column int) {
 	return "", 0
 }
 
-const openFlow = "this brace or bracket is not closed, or a text inside it has one of { } [ ] , and must be quoted"
+const openFlow = "this brace or bracket is not closed, or a text inside it has one of { } [ ] , ? and must be quoted"
 
 // starTrap finds a text that begins with "*", wherever in the line.
 func starTrap(text string) (hint string, column int) {

@@ -92,7 +92,7 @@ var forms = map[string]form{
 	"Percent":           number("number", "numbers", 0, 100),
 	"Origin":            text("origin", "origins", `^(\*|https?://((\*\.)?([a-zA-Z0-9-]+\.)*[a-zA-Z0-9-]+|\*)(:[0-9]{1,5})?)$`, 253),
 	"CORSMethod":        enum("method", "methods", append([]any{"*"}, methods...)...),
-	"Seconds":           {"duration or number", "", anyOf(object{"type": "integer", "minimum": 1}, duration.schema)},
+	"Seconds":           {"duration or number", "", anyOf(object{"type": "integer", "minimum": 1, "maximum": 1<<31 - 1}, duration.schema)},
 	"Protocol":          enum("protocol", "protocols", "HTTP", "HTTPS", "TLS", "TCP", "UDP"),
 	"TLSMode":           enum("mode", "modes", "passthrough", "terminate"),
 	"ClientAuthMode":    enum("mode", "modes", "validOnly", "insecureFallback"),
@@ -102,7 +102,7 @@ var forms = map[string]form{
 	"PatchOp":           enum("operation", "operations", "add", "remove", "replace", "move", "copy", "test"),
 	"AddressType":       {"text", "texts", anyOf(object{"enum": []any{"IPAddress", "Hostname", "NamedAddress"}}, object{"type": "string", "pattern": "/"})},
 	"PathMatch": {"path", "paths", anyOf(
-		object{"type": "string", "pattern": "^(/|=/|~.)", "maxLength": 1025}, oneKey("prefix", "exact", "regex"))},
+		object{"type": "string", "pattern": "^(/|=/|~.)", "maxLength": 1024}, oneKey("prefix", "exact", "regex"))},
 	"HeaderMatches": {"map of headers to values", "", mapOf(value, headerName)},
 	"QueryMatches":  {"map of parameters to values", "", mapOf(value, headerName)},
 	"HeaderValues":  {"map of headers to values", "", mapOf(object{"type": "string", "maxLength": 4096}, headerName)},

@@ -20,7 +20,7 @@ How things are written:
 - A value with a short and a long form may be written either way wherever it stands.
 - A duration is written as Gateway API has it (GEP-2257): ` + "`5s`, `1m30s`, `500ms`; `1.5s` is taken and becomes `1s500ms`" + `.
 - Text that begins with ` + "`*`, `@`, `` ` ``, `%`, `{`, `[` or has `: `" + ` in it is quoted; inside braces and brackets also text with any of
-  ` + "`{ } [ ] ,`" + ` in it. A lone ` + "`~`" + ` is null. YAML is read as YAML 1.2: yes, no, on and off are text.
+  ` + "`{ } [ ] , ?`" + ` in it. A lone ` + "`~`" + ` is null. YAML is read as YAML 1.2: yes, no, on and off are text.
 - Every list and map has at least one item; what is not wanted is left out.
 `
 

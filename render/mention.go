@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"headgate.dev/render/kustomize"
 	"headgate.dev/schema"
 )
 
@@ -92,6 +93,9 @@ func fieldMentions(key string, n *schema.Node, in bool, found map[string]struct{
 		}
 	case schema.ListNode:
 		for _, item := range n.Items {
+			if name := item.Get("/name"); key == "targetRefs" && name != nil {
+				found[kustomize.RouteMark+name.Text] = struct{}{}
+			}
 			fieldMentions(key, item, named[key], found)
 		}
 	case schema.MapNode:

@@ -93,8 +93,8 @@ func fieldMentions(key string, n *schema.Node, in bool, found map[string]struct{
 		}
 	case schema.ListNode:
 		for _, item := range n.Items {
-			if name := item.Get("/name"); key == "targetRefs" && name != nil {
-				found[kustomize.RouteMark+name.Text] = struct{}{}
+			if key == "targetRefs" {
+				attached(item, found)
 			}
 			fieldMentions(key, item, named[key], found)
 		}
@@ -102,6 +102,13 @@ func fieldMentions(key string, n *schema.Node, in bool, found map[string]struct{
 		for _, e := range n.Entries {
 			fieldMentions(e.Key, e.Value, in && e.Key == "name", found)
 		}
+	}
+}
+
+// attached gathers the name of a route that a policy may be for.
+func attached(ref *schema.Node, found map[string]struct{}) {
+	if name := ref.Get("/name"); name != nil {
+		found[kustomize.RouteMark+name.Text] = struct{}{}
 	}
 }
 

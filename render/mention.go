@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"headgate.dev/render/kustomize"
 	"headgate.dev/schema"
 )
 
@@ -92,12 +93,22 @@ func fieldMentions(key string, n *schema.Node, in bool, found map[string]struct{
 		}
 	case schema.ListNode:
 		for _, item := range n.Items {
+			if key == "targetRefs" {
+				attached(item, found)
+			}
 			fieldMentions(key, item, named[key], found)
 		}
 	case schema.MapNode:
 		for _, e := range n.Entries {
 			fieldMentions(e.Key, e.Value, in && e.Key == "name", found)
 		}
+	}
+}
+
+// attached gathers the name of a route that a policy may be for.
+func attached(ref *schema.Node, found map[string]struct{}) {
+	if name := ref.Get("/name"); name != nil {
+		found[kustomize.RouteMark+name.Text] = struct{}{}
 	}
 }
 

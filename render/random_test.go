@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-const seeds = 60
+const seeds = 40
 
 // TestRandomTreesRenderAsKustomizeDoes makes up trees of kustomizations that build on each other in all ways, and compares
 // what they render to with what kustomize makes of them.

@@ -1,6 +1,7 @@
 package kustomize
 
 import (
+	"bytes"
 	"fmt"
 	"regexp"
 	"slices"
@@ -15,7 +16,7 @@ func (w *walker) inline(u *unit) {
 		if text == "" {
 			continue
 		}
-		pos := u.file.root.At(p.textAt)
+		pos := w.before(u.file.root.At(p.textAt))
 		docs, errs := schema.Documents(u.file.Path, []byte(text), schema.Limits{})
 		for _, e := range errs {
 			e.Position, e.Field = inlined(pos, e.Position), schema.FieldPath(p.textAt)
@@ -26,6 +27,23 @@ func (w *walker) inline(u *unit) {
 		}
 		u.inline[p.textAt] = docs
 	}
+}
+
+// before gives the line before the first one of a text: that of the key for a block scalar, the one above for any other.
+func (w *walker) before(pos schema.Position) schema.Position {
+	data, err := w.build.files.Read(pos.File)
+	if err != nil {
+		w.fault(err)
+		return pos
+	}
+	for range pos.Line - 1 {
+		_, data, _ = bytes.Cut(data, []byte("\n"))
+	}
+	line, _, _ := bytes.Cut(data, []byte("\n"))
+	if at := pos.Column - 1; at >= 0 && at < len(line) && line[at] != '|' && line[at] != '>' {
+		pos.Line--
+	}
+	return pos
 }
 
 // inlined makes a position inside a block scalar one of the file: the text begins on the line after its key. The column

@@ -49,12 +49,19 @@ func newNames(objects []made) names {
 	return out
 }
 
+// RouteMark precedes the name of a ServiceSpec among those that Renamed gives: only what attaches to a route means it.
+const RouteMark = "route/"
+
 // changed gives the names that no longer are what is written, each once and sorted.
 func (n names) changed() []string {
 	var out []string
-	for _, now := range n.now {
+	for t, now := range n.now {
+		mark := ""
+		if t.kind == serviceSpec {
+			mark = RouteMark
+		}
 		for _, r := range now {
-			out = append(out, r.writtenName)
+			out = append(out, mark+r.writtenName)
 		}
 	}
 	slices.Sort(out)

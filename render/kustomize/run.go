@@ -26,8 +26,8 @@ func (b *Build) Run() ([]*schema.Node, error) {
 	return nodes, err
 }
 
-// Renamed gives the names that were written in the files of the build and that Run changed, sorted. Objects outside the
-// build may mean them.
+// Renamed gives the names that were written in the files of the build and that Run changed, sorted; that of a ServiceSpec
+// behind RouteMark. Objects outside the build may mean them.
 func (b *Build) Renamed() []string { return b.renamed }
 
 // global guards what kustomize keeps for the whole process, its OpenAPI schema above all. Nothing we let through changes
@@ -147,8 +147,8 @@ func (s *stage) explain(err error, p *places) *schema.Error {
 	if name := s.names[stagedFile.FindString(text)]; name != "" {
 		at.File = name
 	}
-	if patch := p.unmatched(text); patch != nil {
-		at = patch.Pos
+	if culprit := p.culprit(text); culprit != nil {
+		at = culprit.Pos
 	}
 	message := essence(strings.Join(strings.Fields(s.translate(text)), " "))
 	if len(message) > maxMessage {

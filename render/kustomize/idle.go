@@ -14,18 +14,36 @@ import (
 // unmatchedPatch is how kustomize says that a merge patch is for no object: Kind.version.group/name.namespace.
 var unmatchedPatch = regexp.MustCompile(`no resource matches strategic merge patch "(\w+)\.[^/"]*/([^"]+)\.[^".]*"`)
 
-// unmatched gives the merge patch that an error of kustomize says is for no object, nil when it says no such thing.
-func (p *places) unmatched(text string) *schema.Node {
-	found := unmatchedPatch.FindStringSubmatch(text)
+// failedOperation is how kustomize says which operation of a JSON patch could not be done, by its path.
+var failedOperation = regexp.MustCompile(`(?:for path: '|doc is missing path: "?|testing value )(/[^'":\s]*)`)
+
+// culprit gives what an error of kustomize is about: a merge patch for no object, or an operation that could not be done.
+// It is nil when the error is about neither, or about an operation that several patches have.
+func (p *places) culprit(text string) *schema.Node {
+	if found := unmatchedPatch.FindStringSubmatch(text); found != nil {
+		for _, patch := range p.patches {
+			if textAt(patch, "/kind") == found[1] && textAt(patch, "/metadata/name") == found[2] {
+				return patch
+			}
+		}
+	}
+	found := failedOperation.FindStringSubmatch(text)
 	if found == nil {
 		return nil
 	}
+	var culprit *schema.Node
 	for _, patch := range p.patches {
-		if textAt(patch, "/kind") == found[1] && textAt(patch, "/metadata/name") == found[2] {
-			return patch
+		for _, op := range patch.Items {
+			if textAt(op, "/path") != found[1] {
+				continue
+			}
+			if culprit != nil {
+				return nil
+			}
+			culprit = op
 		}
 	}
-	return nil
+	return culprit
 }
 
 // Idle gives a warning for each patch whose target selects nothing of what its kustomization builds on. kustomize passes

@@ -91,7 +91,7 @@ func (w *world) wantedAliases() map[kube.Ref]alias {
 	for _, c := range w.candidates() {
 		source := w.routes[c.ref]
 		if owner, has := claimant(claimed, c.host); has {
-			if !slices.Contains(hostnamesOf(source), gwv1.Hostname(c.host)) {
+			if owner != c.ref && !slices.Contains(hostnamesOf(source), gwv1.Hostname(c.host)) {
 				w.conflicts = append(w.conflicts, aliasConflict{c.ref, fmt.Sprintf("%s does not lead here, because %s %s has that host", c.host, owner.Kind, owner.Name)})
 			}
 			continue

@@ -13,7 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
-	"headgate.dev/proxy/echo"
 	"headgate.dev/proxy/kube"
 	"headgate.dev/schema"
 )
@@ -92,7 +91,7 @@ func (w *world) wantedAliases() map[kube.Ref]alias {
 	for _, c := range w.candidates() {
 		source := w.routes[c.ref]
 		if owner, has := claimant(claimed, c.host); has {
-			if !slices.Contains(hostnamesOf(source), gwv1.Hostname(c.host)) {
+			if owner != c.ref && !slices.Contains(hostnamesOf(source), gwv1.Hostname(c.host)) {
 				w.conflicts = append(w.conflicts, aliasConflict{c.ref, fmt.Sprintf("%s does not lead here, because %s %s has that host", c.host, owner.Kind, owner.Name)})
 			}
 			continue
@@ -135,7 +134,7 @@ func (w *world) candidates() []candidate {
 	var out []candidate
 	namespaces := map[string]map[string]bool{}
 	for _, ref := range slices.SortedFunc(maps.Keys(w.routes), kube.CompareRefs) {
-		if uses := usesOf(w.routes[ref], 0); len(uses) == 0 || uses[0].speech != echo.HTTP {
+		if !leadsToService(w.routes[ref]) {
 			continue
 		}
 		c := candidate{ref: ref, name: w.serviceName(ref)}
@@ -160,6 +159,17 @@ func (w *world) candidates() []candidate {
 		}
 	}
 	return out
+}
+
+// leadsToService tells whether a route of requests has a backend: a redirect of a gateway has none.
+func leadsToService(o kube.Object) bool {
+	switch r := o.(type) {
+	case *gwv1.HTTPRoute:
+		return slices.ContainsFunc(r.Spec.Rules, func(rule gwv1.HTTPRouteRule) bool { return len(rule.BackendRefs) > 0 })
+	case *gwv1.GRPCRoute:
+		return slices.ContainsFunc(r.Spec.Rules, func(rule gwv1.GRPCRouteRule) bool { return len(rule.BackendRefs) > 0 })
+	}
+	return false
 }
 
 // serviceName is the name of a route. Of a spec that needs several routes, the further ones are called NAME-2, NAME-3, and

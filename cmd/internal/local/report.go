@@ -234,13 +234,12 @@ func (s *Stack) nacked(key envoy.Key, message string) schema.Error {
 		name, _, _ := strings.Cut(rest, "/")
 		e.Position = s.originOf("Gateway", types.NamespacedName{Namespace: namespace, Name: name}, -1)
 	}
-	for _, ref := range s.engine.RoutesBehind(fleet, key) {
-		name := ref.Name
-		if a, isAlias := s.world.aliases[ref]; isAlias {
+	if behind := s.engine.RoutesBehind(fleet, key); len(behind) > 0 {
+		name := behind[0].Name
+		if a, isAlias := s.world.aliases[behind[0]]; isAlias {
 			name.Name = a.source.GetName()
 		}
-		e.Position = s.originOf(ref.Kind.String(), name, -1)
-		break
+		e.Position = s.originOf(behind[0].Kind.String(), name, -1)
 	}
 	return e
 }

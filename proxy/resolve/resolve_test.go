@@ -42,9 +42,20 @@ func FuzzWorlds(f *testing.F) {
 			}
 			checkHost(t, w, h)
 		}
+		for _, g := range w.gateways {
+			checkGateway(t, g)
+		}
+		for _, l := range w.listeners {
+			checkListener(t, w, l)
+		}
 		for _, c := range w.clusters {
-			if exists(s, c) == nil {
+			cluster, secrets := backend.Cluster(s, c, "")
+			if cluster == nil {
 				t.Errorf("cluster %s is named and does not exist", c)
+				continue
+			}
+			if has := cluster.TLS != nil && cluster.TLS.CA != ""; has != (len(secrets) == 1) || (has && secrets[0].ID != cluster.TLS.CA) {
+				t.Errorf("cluster %+v with secrets %v", *cluster, secrets)
 			}
 			if list := backend.Endpoints(s, c).List; !slices.IsSortedFunc(list, func(a, b model.Endpoint) int { return a.Address.Compare(b.Address) }) {
 				t.Errorf("endpoints of %s are not sorted: %v", c, list)
@@ -98,6 +109,117 @@ func checkRoute(t *testing.T, w *world, r *resolve.RouteResult) {
 		if l := w.gateways[a.Gateway].Find(a.Set, a.Listener); l == nil || !l.Usable || l.Table != a.Host.Table {
 			t.Errorf("%s: attachment %+v to listener %+v", r.Name, a, l)
 		}
+	}
+}
+
+// checkGateway: what a Gateway names is there, sorted, and once.
+func checkGateway(t *testing.T, g *gateway.Result) {
+	hosts := slices.CompactFunc(slices.Clone(g.Hosts), func(a, b model.HostID) bool { return a == b })
+	if len(hosts) != len(g.Hosts) || !slices.IsSortedFunc(g.Hosts, gateway.CompareHosts) {
+		t.Errorf("%s: hosts %v", g.Name, g.Hosts)
+	}
+	tables := map[model.TableID]bool{}
+	for _, l := range g.Sockets {
+		for _, c := range l.Chains {
+			if c.Table != "" {
+				tables[c.Table] = true
+			}
+			if c.Terminate == nil {
+				continue
+			}
+			if len(c.Terminate.Certificates) == 0 || (c.Terminate.Client != nil && !hasSecret(g, c.Terminate.Client.CA)) {
+				t.Errorf("%s: chain %+v", g.Name, c)
+			}
+			for _, id := range c.Terminate.Certificates {
+				if !hasSecret(g, id) {
+					t.Errorf("%s: %s is missing", g.Name, id)
+				}
+			}
+		}
+		if l.Table != "" {
+			tables[l.Table] = true
+		}
+	}
+	for _, h := range g.Hosts {
+		if g.Table(h.Table) == nil || g.HostOwner(h) == nil {
+			t.Errorf("%s: host %v of no table", g.Name, h)
+		}
+	}
+	if len(tables) != len(g.Tables) {
+		t.Errorf("%s: tables %v, in use %v", g.Name, g.Tables, tables)
+	}
+	if g.BackendClient != "" && !hasSecret(g, g.BackendClient) {
+		t.Errorf("%s: no %s", g.Name, g.BackendClient)
+	}
+}
+
+func hasSecret(g *gateway.Result, id model.SecretID) bool {
+	return slices.ContainsFunc(g.Secrets, func(s *model.Secret) bool { return s.ID == id })
+}
+
+// checkListener: every server name is there once, and every share is valid or says that it is not.
+func checkListener(t *testing.T, w *world, l *model.Listener) {
+	var names []string
+	forwards := []*model.L4Forward{l.Forward}
+	for _, c := range l.Chains {
+		names = append(names, c.ServerName)
+		forwards = append(forwards, c.Forward)
+		if c.Table != "" && (c.Forward != nil || c.Terminate == nil) {
+			t.Errorf("%v: chain %+v", l.ID(), c)
+		}
+	}
+	if !slices.IsSorted(names) || len(slices.Compact(names)) != len(l.Chains) {
+		t.Errorf("%v: chains %v", l.ID(), l.Chains)
+	}
+	for _, f := range forwards {
+		if f == nil {
+			continue
+		}
+		var valid uint32
+		for _, s := range f.Shares {
+			if s.Cluster != (model.ClusterID{}) {
+				valid += s.Weight
+				if !slices.Contains(w.clusters, s.Cluster) {
+					t.Errorf("%v names %s, which no route lists", l.ID(), s.Cluster)
+				}
+			}
+		}
+		if valid == 0 {
+			t.Errorf("%v: no valid share: %+v", l.ID(), f)
+		}
+	}
+}
+
+// TestListenerOrderOfContributions: it does not matter in which order the routes of a socket come.
+func TestListenerOrderOfContributions(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	several := 0
+	for seed := range uint64(60) {
+		gen, s := kubetest.NewWorld(seed), kube.NewSnapshot()
+		s.Apply(gen.Fill())
+		w := worldOf(s)
+		contributions := map[model.ListenerID][]resolve.L4Contribution{}
+		for _, r := range w.routes {
+			for i := range r.L4 {
+				contributions[r.L4[i].Listener] = append(contributions[r.L4[i].Listener], resolve.L4Contribution{Route: r, Attachment: &r.L4[i]})
+			}
+		}
+		for id, cs := range contributions {
+			g := w.gateways[types.NamespacedName(id.Gateway)]
+			want := resolve.Listener(g, id, cs)
+			if len(cs) > 1 {
+				several++
+			}
+			for range 5 {
+				rng.Shuffle(len(cs), func(i, j int) { cs[i], cs[j] = cs[j], cs[i] })
+				if diff := cmp.Diff(want, resolve.Listener(g, id, cs)); diff != "" {
+					t.Fatalf("seed %d: %s", seed, diff)
+				}
+			}
+		}
+	}
+	if several < 10 {
+		t.Errorf("only %d sockets with several routes", several)
 	}
 }
 

@@ -90,6 +90,91 @@ func FuzzHTTPRoute(f *testing.F) {
 	})
 }
 
+// FuzzSpecs: whatever the spec of an object is, what comes of it and of those around it holds to the rules of the model.
+func FuzzSpecs(f *testing.F) {
+	kinds := []kube.Kind{kube.Gateway, kube.ListenerSet, kube.GRPCRoute, kube.TLSRoute, kube.TCPRoute, kube.UDPRoute, kube.BackendTLSPolicy}
+	for i, k := range kinds {
+		for seed := range uint64(8) {
+			s := kube.NewSnapshot()
+			s.Apply(kubetest.NewWorld(seed).Fill())
+			for _, n := range s.Names(k) {
+				if data, err := json.Marshal(specOf(objectOf(s, k, n))); err == nil {
+					f.Add(uint8(i), data)
+				}
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, which uint8, data []byte) {
+		k := kinds[int(which)%len(kinds)]
+		s := kube.NewSnapshot()
+		s.Apply(kubetest.NewWorld(uint64(which)).Fill())
+		o := map[kube.Kind]kube.Object{
+			kube.Gateway: &gwv1.Gateway{}, kube.ListenerSet: &gwv1.ListenerSet{}, kube.GRPCRoute: &gwv1.GRPCRoute{}, kube.TLSRoute: &gwv1.TLSRoute{},
+			kube.TCPRoute: &gwv1.TCPRoute{}, kube.UDPRoute: &gwv1.UDPRoute{}, kube.BackendTLSPolicy: &gwv1.BackendTLSPolicy{},
+		}[k]
+		if json.Unmarshal(data, specOf(o)) != nil {
+			return
+		}
+		o.SetNamespace("a")
+		o.SetName("gw")
+		s.Apply([]kube.Change{kube.ChangeOf(k, o)})
+		w := worldOf(s)
+		for _, g := range w.gateways {
+			checkGateway(t, g)
+		}
+		for _, r := range w.routes {
+			checkRoute(t, w, r)
+		}
+		for _, h := range w.hosts {
+			checkHost(t, w, h)
+		}
+		for _, l := range w.listeners {
+			checkListener(t, w, l)
+		}
+		for _, n := range s.Names(kube.BackendTLSPolicy) {
+			backend.Policy(s, n, w.gatewaysOf)
+		}
+	})
+}
+
+func specOf(o kube.Object) any {
+	switch o := o.(type) {
+	case *gwv1.Gateway:
+		return &o.Spec
+	case *gwv1.ListenerSet:
+		return &o.Spec
+	case *gwv1.GRPCRoute:
+		return &o.Spec
+	case *gwv1.TLSRoute:
+		return &o.Spec
+	case *gwv1.TCPRoute:
+		return &o.Spec
+	case *gwv1.UDPRoute:
+		return &o.Spec
+	default:
+		return &o.(*gwv1.BackendTLSPolicy).Spec
+	}
+}
+
+func objectOf(s *kube.Snapshot, k kube.Kind, n types.NamespacedName) kube.Object {
+	switch k {
+	case kube.Gateway:
+		return s.Gateway(n)
+	case kube.ListenerSet:
+		return s.ListenerSet(n)
+	case kube.GRPCRoute:
+		return s.GRPCRoute(n)
+	case kube.TLSRoute:
+		return s.TLSRoute(n)
+	case kube.TCPRoute:
+		return s.TCPRoute(n)
+	case kube.UDPRoute:
+		return s.UDPRoute(n)
+	default:
+		return s.BackendTLSPolicy(n)
+	}
+}
+
 func checkRoute(t *testing.T, w *world, r *resolve.RouteResult) {
 	for _, p := range r.Parents {
 		if (len(p.Listeners) > 0) != (p.Conditions[0].Type == "Accepted" && p.Conditions[0].Status == "True") {

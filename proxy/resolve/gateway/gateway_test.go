@@ -13,6 +13,7 @@ import (
 
 	"headgate.dev/proxy/kube"
 	"headgate.dev/proxy/kube/kubetest"
+	"headgate.dev/proxy/resolve/condition"
 	"headgate.dev/proxy/resolve/gateway"
 )
 
@@ -78,12 +79,13 @@ func TestConditionsThatGo(t *testing.T) {
 	has := func(cs []metav1.Condition, t string) bool {
 		return slices.ContainsFunc(cs, func(c metav1.Condition) bool { return c.Type == t })
 	}
-	status := gateway.Status(insecure, gateway.Facts{}, gwv1.GatewayStatus{}, early)
-	if !has(status.Conditions, "InsecureFrontendValidationMode") {
+	assigned := condition.True(gwv1.GatewayConditionAddressesAssigned, gwv1.GatewayReasonAddressesAssigned, "every address is there")
+	status := gateway.Status(insecure, gateway.Facts{Assigned: &assigned}, gwv1.GatewayStatus{}, early)
+	if !has(status.Conditions, "AddressesAssigned") || !has(status.Conditions, "InsecureFrontendValidationMode") {
 		t.Errorf("conditions %+v", status.Conditions)
 	}
 	status = gateway.Status(overlapping, gateway.Facts{}, status, late)
-	if has(status.Conditions, "InsecureFrontendValidationMode") || !has(status.Listeners[0].Conditions, "OverlappingTLSConfig") || *status.AttachedListenerSets != 1 {
+	if has(status.Conditions, "InsecureFrontendValidationMode") || has(status.Conditions, "AddressesAssigned") || !has(status.Listeners[0].Conditions, "OverlappingTLSConfig") || *status.AttachedListenerSets != 1 {
 		t.Errorf("status %+v", status)
 	}
 	status = gateway.Status(alone, gateway.Facts{}, status, late)

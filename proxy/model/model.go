@@ -164,7 +164,7 @@ type Route struct {
 	Match           Match
 	Forward         *Forward
 	Redirect        *Redirect
-	Status          int // answer with this status and no backend: 500 where a rule has no valid backend
+	Status          int // answer with this status and no backend: 500 where a rule has no valid backend, 503 for gRPC
 	RequestHeaders  *HeaderEdit
 	ResponseHeaders *HeaderEdit
 	CORS            *CORS
@@ -210,7 +210,8 @@ type Forward struct {
 
 // Backend is one share of a rule's traffic.
 type Backend struct {
-	// Cluster is the zero value for a share that has no valid backend: its requests are answered 500.
+	// Cluster is the zero value for a share that has no valid backend: its requests are answered 500, those of a Route with
+	// Match.GRPC 503 (which gRPC calls UNAVAILABLE).
 	Cluster ClusterID
 	Weight  uint32
 	// The edits of this share alone, after those of the route.
@@ -275,9 +276,11 @@ type CORS struct {
 
 // ClusterID names a cluster by what it is, so that health and connections survive every edit of a route.
 type ClusterID struct {
-	Service  Name
-	Port     int32
-	Protocol Protocol // HTTP or H2C, TCP, UDP
+	Service Name
+	Port    int32
+	// Protocol is HTTP, H2C, TCP, UDP or TLS. TLS is what a listener has decrypted: TCP for which Cluster.TLS counts, while TCP
+	// passes on what it got, encrypted or not.
+	Protocol Protocol
 	// Mix is true for the cluster that a UDP listener with several shares sends to: Service and Port are then its Gateway and
 	// port, and its endpoints are those of the shares, with weights.
 	Mix bool

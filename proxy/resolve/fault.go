@@ -30,6 +30,7 @@ type verdict struct {
 	dropped []droppedRule
 	refs    []refFault
 	whole   *fault // the route as a whole cannot be accepted
+	l4      bool   // the route is of a kind below HTTP
 }
 
 type droppedRule struct {
@@ -81,13 +82,18 @@ func (v *verdict) conditions(accepted []condition.Condition) []condition.Conditi
 	case len(v.dropped) > 0 && len(v.dropped) == v.rules:
 		out[0] = notAccepted(v.dropped[0].fault.reason, "every rule is dropped: "+condition.Bounded(len(v.dropped), v.droppedWords))[0]
 	case len(v.dropped) > 0:
-		out = append(out, condition.Condition{
-			Type: string(gwv1.RouteConditionPartiallyInvalid), Status: metav1.ConditionTrue,
-			Reason:  string(gwv1.RouteReasonUnsupportedValue),
-			Message: "Dropped Rule " + condition.Bounded(len(v.dropped), v.droppedWords) + "; requests that match are answered 500",
-		})
+		message := "Dropped Rule " + condition.Bounded(len(v.dropped), v.droppedWords)
+		if !v.l4 {
+			message += "; requests that match are answered 500"
+		}
+		out = append(out, condition.True(gwv1.RouteConditionPartiallyInvalid, gwv1.RouteReasonUnsupportedValue, message))
 	}
 	return out
+}
+
+// lost tells whether nothing of the route can be served.
+func (v *verdict) lost() bool {
+	return v.whole != nil || (len(v.dropped) > 0 && len(v.dropped) == v.rules)
 }
 
 // soundRoute is what nearly all routes have.

@@ -12,11 +12,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/yaml"
 
 	"headgate.dev/proxy/kube"
+	"headgate.dev/proxy/kube/kubetest"
 	"headgate.dev/proxy/model"
 	"headgate.dev/proxy/resolve"
 	"headgate.dev/proxy/resolve/backend"
@@ -89,11 +91,35 @@ func snapshotOf(t testing.TB, data []byte) *kube.Snapshot {
 			c.Object.SetNamespace("default")
 			c = kube.ChangeOf(c.Kind, c.Object)
 		}
+		fillIn(c.Object)
 		changes = append(changes, c)
 	}
 	s := kube.NewSnapshot()
 	s.Apply(changes)
 	return s
+}
+
+// fillIn puts certificates and keys in the places of their names.
+func fillIn(o kube.Object) {
+	for name, text := range map[string]string{
+		"CA": kubetest.CACertificate, "SHOP": kubetest.ShopCertificate, "SHOP-KEY": kubetest.ShopKey,
+		"WILDCARD": kubetest.WildcardCertificate, "WILDCARD-KEY": kubetest.WildcardKey,
+	} {
+		switch o := o.(type) {
+		case *corev1.Secret:
+			for k, v := range o.StringData {
+				if v == name {
+					o.StringData[k] = text
+				}
+			}
+		case *corev1.ConfigMap:
+			for k, v := range o.Data {
+				if v == name {
+					o.Data[k] = text
+				}
+			}
+		}
+	}
 }
 
 // world is everything that the objects of a snapshot come to, put together as the engine does.

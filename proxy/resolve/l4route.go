@@ -69,7 +69,7 @@ func l4Route(s *kube.Snapshot, ref kube.Ref, gateways gatewaysOf) *RouteResult {
 		return r
 	}
 	b := l4Rules{ruleBuilder: ruleBuilder{s: s, kind: ref.Kind, name: ref.Name}}
-	b.whole = bad
+	b.whole, b.l4 = bad, true
 	b.build(spec.rules)
 	for i := range a.l4 {
 		at := &a.l4[i]

@@ -76,15 +76,13 @@ func (a *attacher) gateway(ref *gwv1.ParentReference) (*gateway.Result, *gateway
 	return g, set
 }
 
-// parent decides about one parentRef, in the order in which the reasons exclude each other: no listener of that name
-// and port, none that takes such a route, none with a hostname in common. Without a section, a Gateway stands for its own
-// listeners and not for those of its sets (GEP-1713).
+// parent decides about one parentRef. Without a section, a Gateway stands for its own listeners and not for those of its sets
+// (GEP-1713).
 func (a *attacher) parent(g *gateway.Result, set *gateway.ListenerSet, ref gwv1.ParentReference) Parent {
 	p := Parent{Ref: ref, Gateway: g.Name}
-	listeners, what := g.Listeners, "Gateway "
-	title := g.Name
+	listeners := g.Listeners
 	if set != nil {
-		p.Set, listeners, what, title = set.Name, set.Listeners, "ListenerSet ", set.Name
+		p.Set, listeners = set.Name, set.Listeners
 	}
 	named, allowed := false, false
 	for i := range listeners {
@@ -101,26 +99,37 @@ func (a *attacher) parent(g *gateway.Result, set *gateway.ListenerSet, ref gwv1.
 			p.Listeners = append(p.Listeners, l.Name)
 		}
 	}
-	if len(p.Listeners) > 1 {
-		slices.Sort(p.Listeners)
-	}
 	switch {
 	case len(p.Listeners) > 0:
+		slices.Sort(p.Listeners)
 		p.Conditions = acceptedRoute
 	case set != nil && !set.Attached:
 		p.Conditions = notAccepted(gwv1.RouteReasonNotAllowedByListeners,
-			what+title.String()+" is not taken by its Gateway; see the conditions there")
-	case !named:
-		p.Conditions = notAccepted(gwv1.RouteReasonNoMatchingParent,
-			what+title.String()+" has no listener"+wanted(&ref)+"; it has "+listenerNames(listeners))
-	case !allowed:
-		p.Conditions = notAccepted(gwv1.RouteReasonNotAllowedByListeners, "no listener of "+what+title.String()+
-			wanted(&ref)+" takes routes of kind "+a.kind.String()+" from namespace "+a.namespace+"; see allowedRoutes there")
+			"ListenerSet "+set.Name.String()+" is not taken by its Gateway; see the conditions there")
 	default:
-		p.Conditions = notAccepted(gwv1.RouteReasonNoMatchingListenerHostname, "no hostname of the route ("+
-			strings.Join(a.hostnames, ", ")+") is one of the listeners of "+what+title.String()+wanted(&ref))
+		p.Conditions = a.refused(&p, listeners, named, allowed)
 	}
 	return p
+}
+
+// refused says why no listener of a parent takes the route, in the order in which the reasons exclude each other: there is none of
+// that name and port, none that takes such a route, none with a hostname in common.
+func (a *attacher) refused(p *Parent, listeners []gateway.Listener, named, allowed bool) []condition.Condition {
+	title := "Gateway " + p.Gateway.String()
+	if p.Set != (types.NamespacedName{}) {
+		title = "ListenerSet " + p.Set.String()
+	}
+	switch {
+	case !named:
+		return notAccepted(gwv1.RouteReasonNoMatchingParent,
+			title+" has no listener"+wanted(&p.Ref)+"; it has "+listenerNames(listeners))
+	case !allowed:
+		return notAccepted(gwv1.RouteReasonNotAllowedByListeners, "no listener of "+title+
+			wanted(&p.Ref)+" takes routes of kind "+a.kind.String()+" from namespace "+a.namespace+"; see allowedRoutes there")
+	default:
+		return notAccepted(gwv1.RouteReasonNoMatchingListenerHostname, "no hostname of the route ("+
+			strings.Join(a.hostnames, ", ")+") is one of the listeners of "+title+wanted(&p.Ref))
+	}
 }
 
 // acceptedRoute is the beginning of the conditions of every route that is all right; shared, because nearly all are.

@@ -42,9 +42,20 @@ func FuzzWorlds(f *testing.F) {
 			}
 			checkHost(t, w, h)
 		}
+		for _, g := range w.gateways {
+			checkGateway(t, g)
+		}
+		for _, l := range w.listeners {
+			checkListener(t, w, l)
+		}
 		for _, c := range w.clusters {
-			if exists(s, c) == nil {
+			cluster, secrets := backend.Cluster(s, c, "")
+			if cluster == nil {
 				t.Errorf("cluster %s is named and does not exist", c)
+				continue
+			}
+			if has := cluster.TLS != nil && cluster.TLS.CA != ""; has != (len(secrets) == 1) || (has && secrets[0].ID != cluster.TLS.CA) {
+				t.Errorf("cluster %+v with secrets %v", *cluster, secrets)
 			}
 			if list := backend.Endpoints(s, c).List; !slices.IsSortedFunc(list, func(a, b model.Endpoint) int { return a.Address.Compare(b.Address) }) {
 				t.Errorf("endpoints of %s are not sorted: %v", c, list)
@@ -79,6 +90,91 @@ func FuzzHTTPRoute(f *testing.F) {
 	})
 }
 
+// FuzzSpecs: whatever the spec of an object is, what comes of it and of those around it holds to the rules of the model.
+func FuzzSpecs(f *testing.F) {
+	kinds := []kube.Kind{kube.Gateway, kube.ListenerSet, kube.GRPCRoute, kube.TLSRoute, kube.TCPRoute, kube.UDPRoute, kube.BackendTLSPolicy}
+	for i, k := range kinds {
+		for seed := range uint64(8) {
+			s := kube.NewSnapshot()
+			s.Apply(kubetest.NewWorld(seed).Fill())
+			for _, n := range s.Names(k) {
+				if data, err := json.Marshal(specOf(objectOf(s, k, n))); err == nil {
+					f.Add(uint8(i), data)
+				}
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, which uint8, data []byte) {
+		k := kinds[int(which)%len(kinds)]
+		s := kube.NewSnapshot()
+		s.Apply(kubetest.NewWorld(uint64(which)).Fill())
+		o := map[kube.Kind]kube.Object{
+			kube.Gateway: &gwv1.Gateway{}, kube.ListenerSet: &gwv1.ListenerSet{}, kube.GRPCRoute: &gwv1.GRPCRoute{}, kube.TLSRoute: &gwv1.TLSRoute{},
+			kube.TCPRoute: &gwv1.TCPRoute{}, kube.UDPRoute: &gwv1.UDPRoute{}, kube.BackendTLSPolicy: &gwv1.BackendTLSPolicy{},
+		}[k]
+		if json.Unmarshal(data, specOf(o)) != nil {
+			return
+		}
+		o.SetNamespace("a")
+		o.SetName("gw")
+		s.Apply([]kube.Change{kube.ChangeOf(k, o)})
+		w := worldOf(s)
+		for _, g := range w.gateways {
+			checkGateway(t, g)
+		}
+		for _, r := range w.routes {
+			checkRoute(t, w, r)
+		}
+		for _, h := range w.hosts {
+			checkHost(t, w, h)
+		}
+		for _, l := range w.listeners {
+			checkListener(t, w, l)
+		}
+		for _, n := range s.Names(kube.BackendTLSPolicy) {
+			backend.Policy(s, n, w.gatewaysOf)
+		}
+	})
+}
+
+func specOf(o kube.Object) any {
+	switch o := o.(type) {
+	case *gwv1.Gateway:
+		return &o.Spec
+	case *gwv1.ListenerSet:
+		return &o.Spec
+	case *gwv1.GRPCRoute:
+		return &o.Spec
+	case *gwv1.TLSRoute:
+		return &o.Spec
+	case *gwv1.TCPRoute:
+		return &o.Spec
+	case *gwv1.UDPRoute:
+		return &o.Spec
+	default:
+		return &o.(*gwv1.BackendTLSPolicy).Spec
+	}
+}
+
+func objectOf(s *kube.Snapshot, k kube.Kind, n types.NamespacedName) kube.Object {
+	switch k {
+	case kube.Gateway:
+		return s.Gateway(n)
+	case kube.ListenerSet:
+		return s.ListenerSet(n)
+	case kube.GRPCRoute:
+		return s.GRPCRoute(n)
+	case kube.TLSRoute:
+		return s.TLSRoute(n)
+	case kube.TCPRoute:
+		return s.TCPRoute(n)
+	case kube.UDPRoute:
+		return s.UDPRoute(n)
+	default:
+		return s.BackendTLSPolicy(n)
+	}
+}
+
 func checkRoute(t *testing.T, w *world, r *resolve.RouteResult) {
 	for _, p := range r.Parents {
 		if (len(p.Listeners) > 0) != (p.Conditions[0].Type == "Accepted" && p.Conditions[0].Status == "True") {
@@ -98,6 +194,117 @@ func checkRoute(t *testing.T, w *world, r *resolve.RouteResult) {
 		if l := w.gateways[a.Gateway].Find(a.Set, a.Listener); l == nil || !l.Usable || l.Table != a.Host.Table {
 			t.Errorf("%s: attachment %+v to listener %+v", r.Name, a, l)
 		}
+	}
+}
+
+// checkGateway: what a Gateway names is there, sorted, and once.
+func checkGateway(t *testing.T, g *gateway.Result) {
+	hosts := slices.CompactFunc(slices.Clone(g.Hosts), func(a, b model.HostID) bool { return a == b })
+	if len(hosts) != len(g.Hosts) || !slices.IsSortedFunc(g.Hosts, gateway.CompareHosts) {
+		t.Errorf("%s: hosts %v", g.Name, g.Hosts)
+	}
+	tables := map[model.TableID]bool{}
+	for _, l := range g.Sockets {
+		for _, c := range l.Chains {
+			if c.Table != "" {
+				tables[c.Table] = true
+			}
+			if c.Terminate == nil {
+				continue
+			}
+			if len(c.Terminate.Certificates) == 0 || (c.Terminate.Client != nil && !hasSecret(g, c.Terminate.Client.CA)) {
+				t.Errorf("%s: chain %+v", g.Name, c)
+			}
+			for _, id := range c.Terminate.Certificates {
+				if !hasSecret(g, id) {
+					t.Errorf("%s: %s is missing", g.Name, id)
+				}
+			}
+		}
+		if l.Table != "" {
+			tables[l.Table] = true
+		}
+	}
+	for _, h := range g.Hosts {
+		if g.Table(h.Table) == nil || g.HostOwner(h) == nil {
+			t.Errorf("%s: host %v of no table", g.Name, h)
+		}
+	}
+	if len(tables) != len(g.Tables) {
+		t.Errorf("%s: tables %v, in use %v", g.Name, g.Tables, tables)
+	}
+	if g.BackendClient != "" && !hasSecret(g, g.BackendClient) {
+		t.Errorf("%s: no %s", g.Name, g.BackendClient)
+	}
+}
+
+func hasSecret(g *gateway.Result, id model.SecretID) bool {
+	return slices.ContainsFunc(g.Secrets, func(s *model.Secret) bool { return s.ID == id })
+}
+
+// checkListener: every server name is there once, and every share is valid or says that it is not.
+func checkListener(t *testing.T, w *world, l *model.Listener) {
+	var names []string
+	forwards := []*model.L4Forward{l.Forward}
+	for _, c := range l.Chains {
+		names = append(names, c.ServerName)
+		forwards = append(forwards, c.Forward)
+		if c.Table != "" && (c.Forward != nil || c.Terminate == nil) {
+			t.Errorf("%v: chain %+v", l.ID(), c)
+		}
+	}
+	if !slices.IsSorted(names) || len(slices.Compact(names)) != len(l.Chains) {
+		t.Errorf("%v: chains %v", l.ID(), l.Chains)
+	}
+	for _, f := range forwards {
+		if f == nil {
+			continue
+		}
+		var valid uint32
+		for _, s := range f.Shares {
+			if s.Cluster != (model.ClusterID{}) {
+				valid += s.Weight
+				if !slices.Contains(w.clusters, s.Cluster) {
+					t.Errorf("%v names %s, which no route lists", l.ID(), s.Cluster)
+				}
+			}
+		}
+		if valid == 0 {
+			t.Errorf("%v: no valid share: %+v", l.ID(), f)
+		}
+	}
+}
+
+// TestListenerOrderOfContributions: it does not matter in which order the routes of a socket come.
+func TestListenerOrderOfContributions(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	several := 0
+	for seed := range uint64(60) {
+		gen, s := kubetest.NewWorld(seed), kube.NewSnapshot()
+		s.Apply(gen.Fill())
+		w := worldOf(s)
+		contributions := map[model.ListenerID][]resolve.L4Contribution{}
+		for _, r := range w.routes {
+			for i := range r.L4 {
+				contributions[r.L4[i].Listener] = append(contributions[r.L4[i].Listener], resolve.L4Contribution{Route: r, Attachment: &r.L4[i]})
+			}
+		}
+		for id, cs := range contributions {
+			g := w.gateways[types.NamespacedName(id.Gateway)]
+			want := resolve.Listener(g, id, cs)
+			if len(cs) > 1 {
+				several++
+			}
+			for range 5 {
+				rng.Shuffle(len(cs), func(i, j int) { cs[i], cs[j] = cs[j], cs[i] })
+				if diff := cmp.Diff(want, resolve.Listener(g, id, cs)); diff != "" {
+					t.Fatalf("seed %d: %s", seed, diff)
+				}
+			}
+		}
+	}
+	if several < 10 {
+		t.Errorf("only %d sockets with several routes", several)
 	}
 }
 

@@ -64,7 +64,9 @@ func (r *RouteResult) finish(a *attacher, b *ruleBuilder) {
 			p.Listeners = nil
 		}
 	}
-	if b.whole != nil || len(a.attachments)+len(a.l4) == 0 {
+	// A route of HTTP whose every rule is dropped answers 500 for what it matches; one below HTTP must not keep others from a
+	// socket.
+	if b.whole != nil || (b.l4 && b.lost()) || len(a.attachments)+len(a.l4) == 0 {
 		return
 	}
 	r.Attachments, r.L4 = a.attachments, a.l4

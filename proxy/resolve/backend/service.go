@@ -51,34 +51,48 @@ func Lookup(s *kube.Snapshot, service types.NamespacedName, number *int32, use U
 	return model.ClusterID{Service: model.Name(service), Port: *number, Protocol: protocol}, "", ""
 }
 
-// speaks reads what a Service port speaks with a use of it (GEP-1911, KEP-3726); why is not empty when they do not go
-// together. Names that say nothing to us mean what the kind of route speaks.
+// app is what a name of appProtocol means (GEP-1911, KEP-3726).
+type app struct {
+	http, grpc model.Protocol // what is spoken; empty where they do not go together
+	tls        bool           // only inside of TLS, which takes a policy
+}
+
+// apps are the names that say something to us, in lower case. All others mean what the kind of route speaks.
+var apps = map[string]app{
+	"http":              {http: model.HTTP},
+	"https":             {http: model.HTTP, grpc: model.H2C, tls: true},
+	"tls":               {http: model.HTTP, grpc: model.H2C, tls: true},
+	"http2":             {http: model.H2C, grpc: model.H2C},
+	"grpc":              {http: model.H2C, grpc: model.H2C},
+	"kubernetes.io/h2c": {http: model.H2C, grpc: model.H2C},
+	"kubernetes.io/ws":  {http: model.HTTP},
+	"kubernetes.io/wss": {http: model.HTTP, tls: true},
+}
+
+// below are the uses for which appProtocol does not matter.
+var below = map[Use]model.Protocol{ForTCP: model.TCP, ForDecrypted: model.TLS, ForUDP: model.UDP}
+
+// speaks reads what a Service port speaks with a use of it; why is not empty when they do not go together.
 func speaks(p *corev1.ServicePort, use Use, secured func() bool) (protocol model.Protocol, why string) {
-	switch use {
-	case ForTCP:
-		return model.TCP, ""
-	case ForDecrypted:
-		return model.TLS, ""
-	case ForUDP:
-		return model.UDP, ""
+	if protocol, ok := below[use]; ok {
+		return protocol, ""
 	}
-	app := ""
+	a := app{http: model.HTTP, grpc: model.H2C}
 	if p.AppProtocol != nil {
-		app = strings.ToLower(*p.AppProtocol)
+		if known, ok := apps[strings.ToLower(*p.AppProtocol)]; ok {
+			a = known
+		}
+	}
+	protocol = a.http
+	if use == ForGRPC {
+		protocol = a.grpc
 	}
 	switch {
-	case app == "kubernetes.io/wss" || app == "https" || app == "tls":
-		if !secured() {
-			return "", "which needs a BackendTLSPolicy"
-		}
-	case app == "kubernetes.io/h2c" || app == "http2" || app == "grpc":
-		return model.H2C, ""
-	}
-	if use == ForHTTP {
-		return model.HTTP, ""
-	}
-	if app == "kubernetes.io/ws" || app == "kubernetes.io/wss" || app == "http" {
+	case protocol == "":
 		return "", "which cannot carry gRPC"
+	case a.tls && !secured():
+		return "", "which needs a BackendTLSPolicy"
+	default:
+		return protocol, ""
 	}
-	return model.H2C, ""
 }

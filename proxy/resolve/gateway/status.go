@@ -30,10 +30,12 @@ type Facts struct {
 	// NotProgrammed takes the place of the Gateway's condition Programmed where that would be true: no proxy runs yet, or it has
 	// no address. nil: nothing of that kind.
 	NotProgrammed *condition.Condition
+	// Assigned is the condition AddressesAssigned (GEP-5093); nil while nothing is known about addresses.
+	Assigned *condition.Condition
 }
 
 var (
-	gatewayConditions  = []string{string(gwv1.GatewayConditionInsecureFrontendValidationMode)}
+	gatewayConditions  = []string{string(gwv1.GatewayConditionInsecureFrontendValidationMode), string(gwv1.GatewayConditionAddressesAssigned)}
 	listenerConditions = []string{string(gwv1.ListenerConditionOverlappingTLSConfig)}
 )
 
@@ -45,6 +47,9 @@ func Status(g *Result, f Facts, existing gwv1.GatewayStatus, now metav1.Time) gw
 		if f.NotProgrammed != nil && conditions[i].Type == f.NotProgrammed.Type && conditions[i].Status == metav1.ConditionTrue {
 			conditions[i] = *f.NotProgrammed
 		}
+	}
+	if f.Assigned != nil {
+		conditions = append(conditions, *f.Assigned)
 	}
 	out := existing
 	out.Conditions = condition.Merge(existing.Conditions, conditions, gatewayConditions, s)

@@ -45,7 +45,7 @@ func CertificateID(name types.NamespacedName) model.SecretID {
 }
 
 func wrongKind(group *gwv1.Group, kind *gwv1.Kind, instead string) *Fault {
-	var g, k string
+	g, k := "", "Secret" // the default
 	if group != nil {
 		g = string(*group)
 	}

@@ -26,17 +26,7 @@ type proxyFlags struct {
 
 var envoyLogLevels = []string{"trace", "debug", "info", "warning", "error", "critical", "off"}
 
-func proxyCommand(s streams) *cobra.Command {
-	f := proxyFlags{
-		token: "/var/run/secrets/headgate/token", anchors: "/etc/headgate/anchors/ca.crt", dir: "/run/headgate",
-		envoy: "envoy", health: ":19901", logLevel: "warning", logFormat: "json", maxConnections: 50_000,
-		drainDelay: 5 * time.Second, drainTimeout: time.Minute, listenerDrain: 10 * time.Minute,
-		poll: 10 * time.Second, drainPolling: 500 * time.Millisecond,
-	}
-	c := &cobra.Command{
-		Use:   "proxy --xds HOST:PORT --exchange HOST:PORT",
-		Short: "Run one Envoy of a Gateway, as the first process of its pod",
-		Long: `Run one Envoy of a Gateway: what the controller starts in the pods of a Gateway's fleet.
+const proxyLong = `Run one Envoy of a Gateway: what the controller starts in the pods of a Gateway's fleet.
 
 Who this proxy is, it does not say itself. It sends the token that the kubelet projects into the pod
 (audience "headgate") to the controller's exchange and gets a certificate of 24 hours that names pod
@@ -58,7 +48,19 @@ terminationGracePeriodSeconds of both together and 5 s more.
 
 It writes to --dir alone (a private directory in it; use an emptyDir of medium Memory, keys lie there)
 and needs no privilege. Its log is one JSON object per line on standard error, Envoy's own included;
-access logs go to standard output as Envoy writes them.`,
+access logs go to standard output as Envoy writes them.`
+
+func proxyCommand(s streams) *cobra.Command {
+	f := proxyFlags{
+		token: "/var/run/secrets/headgate/token", anchors: "/etc/headgate/anchors/ca.crt", dir: "/run/headgate",
+		envoy: "envoy", health: ":19901", logLevel: "warning", logFormat: "json", maxConnections: 50_000,
+		drainDelay: 5 * time.Second, drainTimeout: time.Minute, listenerDrain: 10 * time.Minute,
+		poll: 10 * time.Second, drainPolling: 500 * time.Millisecond,
+	}
+	c := &cobra.Command{
+		Use:   "proxy --xds HOST:PORT --exchange HOST:PORT",
+		Short: "Run one Envoy of a Gateway, as the first process of its pod",
+		Long:  proxyLong,
 		Example: `  headgate proxy --xds headgate.headgate-system.svc:18000 --exchange headgate.headgate-system.svc:18001
   headgate proxy --xds 127.0.0.1:18000 --exchange 127.0.0.1:18001 --token ./token --anchors ./ca.crt --dir ./run`,
 		Args: cobra.NoArgs,
@@ -93,11 +95,8 @@ access logs go to standard output as Envoy writes them.`,
 
 // check finds what is wrong with the flags, and fills in the name.
 func (f *proxyFlags) check() error {
-	for _, a := range []struct{ flag, address string }{{"xds", f.xds}, {"exchange", f.exchange}, {"health", f.health}} {
-		host, port, err := net.SplitHostPort(a.address)
-		if err != nil || port == "" || host == "" && a.flag != "health" {
-			return fmt.Errorf("--%s %q: expected HOST:PORT", a.flag, a.address)
-		}
+	if err := f.checkAddresses(); err != nil {
+		return err
 	}
 	if min(f.drainDelay, f.drainTimeout, f.listenerDrain) < 0 || f.poll <= 0 {
 		return errors.New("--drain-delay, --drain-timeout, --listener-drain: expected a duration, not a negative one; --poll: one above 0")
@@ -123,5 +122,15 @@ func (f *proxyFlags) check() error {
 		return fmt.Errorf("--dir %s: %w", f.dir, err)
 	}
 	f.dir = dir
+	return nil
+}
+
+func (f *proxyFlags) checkAddresses() error {
+	for _, a := range []struct{ flag, address string }{{"xds", f.xds}, {"exchange", f.exchange}, {"health", f.health}} {
+		host, port, err := net.SplitHostPort(a.address)
+		if err != nil || port == "" || host == "" && a.flag != "health" {
+			return fmt.Errorf("--%s %q: expected HOST:PORT", a.flag, a.address)
+		}
+	}
 	return nil
 }

@@ -295,8 +295,9 @@ func (c *controlPlane) runPod(name string, args ...string) *pod {
 	}()
 	c.t.Cleanup(func() {
 		_ = p.cmd.Process.Kill() // it may have ended
-		<-p.done
+		err := <-p.done
 		if c.t.Failed() {
+			c.t.Logf("the program ended: %v", err)
 			for _, r := range p.records {
 				c.t.Log(r)
 			}

@@ -64,6 +64,28 @@ cross: ## compile for every system that is supported (linux, darwin), throwing t
 	GOOS=linux GOARCH=arm64 go build -o /dev/null ./cmd/headgate
 	GOOS=darwin GOARCH=arm64 go build -o /dev/null ./cmd/headgate
 
+IMAGE_NAME ?= headgate.dev/headgate:dev
+IMAGE_TOOL := bin/image/tool -headgate bin/image/headgate -envoy '$(HEADGATE_ENVOY)' -lock deploy/image/base.lock
+
+.PHONY: image
+image: image-parts ## build the container image: bin/headgate-image.tar, and its digest beside it (Linux)
+	@$(IMAGE_TOOL) -name '$(IMAGE_NAME)' -version "$$(git describe --tags --always --dirty 2>/dev/null || echo dev)" -out bin/headgate-image.tar
+
+.PHONY: rootfs
+rootfs: image-parts
+	rm -rf bin/image/rootfs
+	@$(IMAGE_TOOL) -rootfs bin/image/rootfs
+
+.PHONY: image-parts
+image-parts: envoy
+	@mkdir -p bin/image
+	GOOS=linux go build -trimpath -ldflags '-s -w' -o bin/image/headgate ./cmd/headgate
+	cd deploy/tools/image && go build -o '$(CURDIR)/bin/image/tool' .
+
+.PHONY: test-image
+test-image: image ## look into the image, and run both programs in it (root on Linux)
+	cd deploy/tools/image && go vet ./... && HEADGATE_IMAGE='$(CURDIR)/bin/headgate-image.tar' go test $(TESTFLAGS) ./...
+
 .PHONY: bench
 bench: envoy build ## measure: Go benchmarks, then commit to answer through Envoy
 	go test -run '^$$' -bench . -benchmem -timeout 60m $(TESTFLAGS) ./...

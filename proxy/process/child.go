@@ -27,8 +27,8 @@ type child struct {
 	state string   // set before exited is closed
 }
 
-// start starts the binary so that it dies with this program. Its output goes to log, line by line.
-func start(path string, args []string, log io.Writer) (*child, error) {
+// start starts the binary so that it dies with this program. Its output goes to o.Log, line by line.
+func start(path string, args []string, o Options) (*child, error) {
 	c := &child{exited: make(chan struct{})}
 	cmd := exec.Command(path, args...)
 	// A group of its own: Ctrl-C in a terminal reaches us alone, and we stop it in order.
@@ -39,8 +39,11 @@ func start(path string, args []string, log io.Writer) (*child, error) {
 		return nil, fmt.Errorf("making a pipe for Envoy's log: %w", err)
 	}
 	cmd.Stdout, cmd.Stderr = in, in
+	if o.Stdout != nil {
+		cmd.Stdout = o.Stdout
+	}
 	began := make(chan error)
-	go c.life(cmd, began, func() { c.read(out, log) })
+	go c.life(cmd, o.Reaper, began, func() { c.read(out, o.Log) })
 	err = <-began
 	in.Close()
 	if err != nil {
@@ -52,10 +55,10 @@ func start(path string, args []string, log io.Writer) (*child, error) {
 
 // life starts the process and waits for its end, on one system thread: where a child dies with its parent, the parent
 // is the thread that started it, and the runtime ends threads as it likes.
-func (c *child) life(cmd *exec.Cmd, began chan<- error, read func()) {
+func (c *child) life(cmd *exec.Cmd, reaper *Reaper, began chan<- error, read func()) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	if err := cmd.Start(); err != nil {
+	if err := reaper.start(cmd); err != nil {
 		began <- err
 		return
 	}
@@ -65,6 +68,7 @@ func (c *child) life(cmd *exec.Cmd, began chan<- error, read func()) {
 	go func() { defer close(logged); read() }()
 	began <- nil
 	err := cmd.Wait()
+	reaper.waited(c.pid)
 	guarded()
 	<-logged
 	c.state = cmd.ProcessState.String()

@@ -3,6 +3,7 @@ package process
 import (
 	"context"
 	"io"
+	"os"
 	"time"
 )
 
@@ -20,6 +21,9 @@ type Options struct {
 	Args []string
 	// Log gets Envoy's log, line by line; nil: nobody.
 	Log io.Writer
+	// Stdout gets what Envoy writes to its standard output (access logs) and nothing of its log, without a detour through
+	// this program. Nil: Log gets that too.
+	Stdout *os.File
 	// LogLevel is one of Envoy's: trace, debug, info, warning, error, critical, off. Empty: warning.
 	LogLevel string
 
@@ -31,6 +35,9 @@ type Options struct {
 	Started func(pid int)
 	Ready   func(pid int)
 	Exited  func(err error, restartIn time.Duration)
+
+	// Reaper is whoever collects the orphans of this program, if it is the first of its container; nil: nobody.
+	Reaper *Reaper
 
 	// MinBackOff and MaxBackOff bound the pause before a restart, which doubles with each process that lived for less than
 	// MaxBackOff. 0: 50 ms and 5 s.

@@ -129,7 +129,7 @@ func (s *supervisor) run(ctx context.Context) error {
 
 // once runs one process until it ends, or the context, or Serving gives up. It tells whether the process ever served.
 func (s *supervisor) once(ctx context.Context) (ready bool, err error) {
-	c, err := start(s.path, s.args, s.Log)
+	c, err := start(s.path, s.args, s.Options)
 	if err != nil {
 		return false, err
 	}

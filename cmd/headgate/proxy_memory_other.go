@@ -1,0 +1,6 @@
+//go:build !linux
+
+package main
+
+// unmapProgram does nothing: pods are Linux.
+func unmapProgram() {}

@@ -4,7 +4,7 @@
 //	schemagen DIR
 //
 // DIR is the directory of package schema; servicespec.schema.json, gatewayspec.schema.json, headgate.schema.json (both,
-// chosen by kind) and README.md are written there.
+// chosen by kind), README.md and proxyconfig.md are written there.
 package main
 
 import (
@@ -54,6 +54,9 @@ func run(args []string) error {
 		return fmt.Errorf("encoding the combined schema: %w", err)
 	}
 	outputs["README.md"] = g.reference()
+	if outputs["proxyconfig.md"], err = resourcePage(dir); err != nil {
+		return err
+	}
 	if len(g.problems) > 0 {
 		return fmt.Errorf("generating: %v", g.problems)
 	}

@@ -61,7 +61,7 @@ func addTypes(types map[string]structType, g *ast.GenDecl) {
 	for _, spec := range g.Specs {
 		t := spec.(*ast.TypeSpec)
 		s, ok := t.Type.(*ast.StructType)
-		if !ok {
+		if !ok || isResource(g.Doc.Text()) {
 			continue
 		}
 		out := structType{doc: oneLine(g.Doc.Text())}

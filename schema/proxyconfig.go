@@ -109,7 +109,7 @@ type ProxyConfigSpec struct {
 	Resources *corev1.ResourceRequirements `json:"resources,omitempty"`
 	// Concurrency is the number of threads with which each Envoy serves.
 	//
-	// Default: the CPU limit rounded up, else as many as the machine has CPUs, at most 8.
+	// Default: the CPU limit rounded up, else as many as the machine has cores.
 	// Limits: 1 to 256.
 	// Example: 4
 	//
@@ -125,7 +125,7 @@ type ProxyConfigSpec struct {
 	Drain *ProxyDrain `json:"drain,omitempty"`
 	// Logging is what the Envoys write about themselves.
 	//
-	// Example: {level: debug, format: json}
+	// Example: {level: debug, format: text}
 	//
 	// +optional
 	Logging *ProxyLogging `json:"logging,omitempty"`
@@ -260,7 +260,7 @@ type ProxyDrain struct {
 	Delay ProxyDuration `json:"delay,omitempty"`
 	// Timeout is how long connections may go on after that; those left then are closed.
 	//
-	// Default: 30s.
+	// Default: 1m.
 	// Limits: a duration of Gateway API, at most 1h.
 	// Example: 2m
 	//
@@ -281,7 +281,7 @@ type ProxyDuration string
 type ProxyLogging struct {
 	// Level from which on something is written.
 	//
-	// Default: info.
+	// Default: warning.
 	// Limits: trace, debug, info, warning, error or critical.
 	// Example: debug
 	//
@@ -290,9 +290,9 @@ type ProxyLogging struct {
 	Level string `json:"level,omitempty"`
 	// Format of a line.
 	//
-	// Default: text.
+	// Default: json.
 	// Limits: text or json.
-	// Example: json
+	// Example: text
 	//
 	// +optional
 	// +kubebuilder:validation:Enum=text;json

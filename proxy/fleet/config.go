@@ -12,9 +12,9 @@ const (
 	defaultReplicas = 2
 	defaultCPU      = 75 // percent of the requests
 	defaultDelay    = 5 * time.Second
-	defaultTimeout  = 30 * time.Second
-	defaultLevel    = "info"
-	defaultFormat   = "text"
+	defaultTimeout  = time.Minute
+	defaultLevel    = "warning"
+	defaultFormat   = "json"
 	// longestDrain bounds what a config that no API server has checked may say.
 	longestDrain = time.Hour
 )

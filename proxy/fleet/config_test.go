@@ -96,9 +96,9 @@ func TestDrain(t *testing.T) {
 		delay, timeout time.Duration
 		grace          int64
 	}{
-		{nil, 5 * time.Second, 30 * time.Second, 40},
+		{nil, 5 * time.Second, time.Minute, 70},
 		{&schema.ProxyDrain{Delay: "0s", Timeout: "500ms"}, 0, 500 * time.Millisecond, 6},
-		{&schema.ProxyDrain{Delay: "nonsense", Timeout: "9999h"}, 5 * time.Second, 30 * time.Second, 40},
+		{&schema.ProxyDrain{Delay: "nonsense", Timeout: "9999h"}, 5 * time.Second, time.Minute, 70},
 	} {
 		in := basic()
 		in.Config.Drain = c.drain

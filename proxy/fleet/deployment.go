@@ -21,13 +21,15 @@ const (
 	user          = 65532
 	// Audience is what the pod's token is good for: only the controller's exchange, never the API server.
 	Audience      = "headgate"
-	identityDir   = "/var/run/headgate/identity"
+	tokenDir      = "/var/run/secrets/headgate"
 	tokenFile     = "token"
 	tokenLifetime = 600 // seconds, the shortest there is; the kubelet renews it
+	anchorsDir    = "/etc/headgate/anchors"
+	anchorsFile   = "ca.crt"
 	runDir        = "/run/headgate"
 	// firstHealthPort is where PID 1 answers probes, unless a listener has the port.
-	firstHealthPort = 19000
-	healthPath      = "/healthz"
+	firstHealthPort = 19901
+	livePath        = "/livez"
 	readyPath       = "/readyz"
 	// graceReserve is what a pod has beyond its drain, to end.
 	graceReserve = 5 * time.Second
@@ -105,16 +107,16 @@ func (in *Input) container(image string, delay, timeout time.Duration) corev1.Co
 		Name:      containerName,
 		Image:     image,
 		Args:      in.args(port, delay, timeout),
-		Env:       env(),
 		Ports:     []corev1.ContainerPort{{Name: "health", ContainerPort: port, Protocol: corev1.ProtocolTCP}},
 		Resources: in.resources(),
 		// A pod may take a minute to start, must show within seconds that it cannot serve, and is killed only when it has
 		// been without an answer for half a minute.
-		StartupProbe:   probe(healthPath, port, 60),
+		StartupProbe:   probe(livePath, port, 60),
 		ReadinessProbe: probe(readyPath, port, 3),
-		LivenessProbe:  probe(healthPath, port, 30),
+		LivenessProbe:  probe(livePath, port, 30),
 		VolumeMounts: []corev1.VolumeMount{
-			{Name: "identity", MountPath: identityDir, ReadOnly: true},
+			{Name: "token", MountPath: tokenDir, ReadOnly: true},
+			{Name: "anchors", MountPath: anchorsDir, ReadOnly: true},
 			{Name: "run", MountPath: runDir},
 		},
 		SecurityContext: &corev1.SecurityContext{
@@ -133,12 +135,12 @@ func (in *Input) args(health int32, delay, timeout time.Duration) []string {
 	}
 	args := []string{
 		"proxy",
-		"--xds-address=" + in.Controller.XDS,
-		"--exchange-address=" + in.Controller.Exchange,
-		"--token-file=" + identityDir + "/" + tokenFile,
-		"--anchors-file=" + identityDir + "/" + anchorsKey,
-		"--run-dir=" + runDir,
-		fmt.Sprintf("--health-address=:%d", health),
+		"--xds=" + in.Controller.XDS,
+		"--exchange=" + in.Controller.Exchange,
+		"--token=" + tokenDir + "/" + tokenFile,
+		"--anchors=" + anchorsDir + "/" + anchorsFile,
+		"--dir=" + runDir,
+		fmt.Sprintf("--health=:%d", health),
 		"--drain-delay=" + delay.String(),
 		"--drain-timeout=" + timeout.String(),
 		"--log-level=" + cmp.Or(l.Level, defaultLevel),
@@ -187,21 +189,6 @@ func probe(path string, port, failures int32) *corev1.Probe {
 	}
 }
 
-func env() []corev1.EnvVar {
-	var out []corev1.EnvVar
-	for _, e := range [][2]string{
-		{"POD_NAME", "metadata.name"},
-		{"POD_NAMESPACE", "metadata.namespace"},
-		// Empty where the cluster does not write the zone of its node on a pod.
-		{"POD_ZONE", "metadata.labels['topology.kubernetes.io/zone']"},
-	} {
-		out = append(out, corev1.EnvVar{Name: e[0], ValueFrom: &corev1.EnvVarSource{
-			FieldRef: &corev1.ObjectFieldSelector{APIVersion: "v1", FieldPath: e[1]},
-		}})
-	}
-	return out
-}
-
 // resources fills in the requests that the config says nothing about. A limit is a request too.
 func (in *Input) resources() corev1.ResourceRequirements {
 	var out corev1.ResourceRequirements
@@ -226,16 +213,13 @@ func (in *Input) volumes() []corev1.Volume {
 	var lifetime int64 = tokenLifetime
 	room := resource.MustParse("16Mi")
 	return []corev1.Volume{
-		{Name: "identity", VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{
-			Sources: []corev1.VolumeProjection{
-				{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{
-					Audience: Audience, ExpirationSeconds: &lifetime, Path: tokenFile,
-				}},
-				{ConfigMap: &corev1.ConfigMapProjection{
-					LocalObjectReference: corev1.LocalObjectReference{Name: Name(in.Gateway.Name.Name, in.Gateway.Class)},
-					Items:                []corev1.KeyToPath{{Key: anchorsKey, Path: anchorsKey}},
-				}},
-			},
+		{Name: "token", VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{
+			Sources: []corev1.VolumeProjection{{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{
+				Audience: Audience, ExpirationSeconds: &lifetime, Path: tokenFile,
+			}}},
+		}}},
+		{Name: "anchors", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{
+			LocalObjectReference: corev1.LocalObjectReference{Name: Name(in.Gateway.Name.Name, in.Gateway.Class)},
 		}}},
 		// In memory, since keys are among the files.
 		{Name: "run", VolumeSource: corev1.VolumeSource{

@@ -9,9 +9,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// anchorsKey is the key of the ConfigMap, and the name of the file, with the anchors.
-const anchorsKey = "anchors.pem"
-
 func (in *Input) serviceAccount() *corev1.ServiceAccount {
 	no := false
 	return &corev1.ServiceAccount{TypeMeta: serviceAccountType, ObjectMeta: in.meta(), AutomountServiceAccountToken: &no}
@@ -20,7 +17,7 @@ func (in *Input) serviceAccount() *corev1.ServiceAccount {
 // anchors is what a proxy trusts. The kubelet brings a change into running pods.
 func (in *Input) anchors() *corev1.ConfigMap {
 	return &corev1.ConfigMap{
-		TypeMeta: configMapType, ObjectMeta: in.meta(), Data: map[string]string{anchorsKey: string(in.Controller.Anchors)},
+		TypeMeta: configMapType, ObjectMeta: in.meta(), Data: map[string]string{anchorsFile: string(in.Controller.Anchors)},
 	}
 }
 

@@ -7,8 +7,6 @@ import (
 	runtimeschema "k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-//go:generate go tool -modfile=../deploy/tools/controller-gen/go.mod controller-gen object crd paths=. output:crd:dir=../deploy/crds
-
 // +groupName=headgate.dev
 // +versionName=v1alpha1
 
@@ -32,6 +30,7 @@ func AddToScheme(scheme *runtime.Scheme) error {
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:path=proxyconfigs,categories=headgate
+// +kubebuilder:metadata:annotations="helm.sh/resource-policy=keep"
 // +kubebuilder:printcolumn:name="Replicas",type=integer,JSONPath=`.spec.replicas`
 // +kubebuilder:printcolumn:name="Max",type=integer,JSONPath=`.spec.autoscaling.max`,description="the most Envoys of an autoscaled fleet"
 // +kubebuilder:printcolumn:name="Service",type=string,JSONPath=`.spec.service.type`
@@ -191,8 +190,7 @@ type ProxyConfigSpec struct {
 	// +kubebuilder:validation:MaxProperties=16
 	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('gateway.networking.k8s.io/') && !k.startsWith('headgate.dev/'))",message="keys of gateway.networking.k8s.io and headgate.dev are set by headgate itself"
 	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 317 && k.matches('^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",message="a key is not one of a label"
-	// +kubebuilder:validation:XValidation:rule="self.all(k, size(self[k]) <= 63 && self[k].matches('^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$'))",message="a value is not one of a label"
-	Labels map[string]string `json:"labels,omitempty"`
+	Labels map[string]ProxyLabel `json:"labels,omitempty"`
 	// Annotations for everything that is made for the Gateway, pods too: changing one restarts the Envoys, one after the other.
 	// spec.infrastructure.annotations of the Gateway come on top.
 	//
@@ -205,6 +203,12 @@ type ProxyConfigSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) <= 317 && k.matches('^([A-Za-z0-9]([-A-Za-z0-9.]{0,251}[A-Za-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",message="a key is not one of an annotation"
 	Annotations map[string]string `json:"annotations,omitempty"`
 }
+
+// ProxyLabel is the value of a label.
+//
+// +kubebuilder:validation:MaxLength=63
+// +kubebuilder:validation:Pattern=`^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$`
+type ProxyLabel string
 
 // ProxyAutoscaling lets the number of Envoys follow their load.
 //

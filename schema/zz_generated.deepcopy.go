@@ -163,7 +163,7 @@ func (in *ProxyConfigSpec) DeepCopyInto(out *ProxyConfigSpec) {
 	}
 	if in.Labels != nil {
 		in, out := &in.Labels, &out.Labels
-		*out = make(map[string]string, len(*in))
+		*out = make(map[string]ProxyLabel, len(*in))
 		for key, val := range *in {
 			(*out)[key] = val
 		}

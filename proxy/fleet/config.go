@@ -130,7 +130,7 @@ func setSlice[T any](out *[]T, over []T) {
 	}
 }
 
-func sum(out, over map[string]string) map[string]string {
+func sum[V any](out, over map[string]V) map[string]V {
 	if out == nil {
 		return over
 	}

@@ -163,7 +163,9 @@ func (in *Input) meta() metav1.ObjectMeta {
 // labels gives the labels of everything: the config's, over them the Gateway's, over them ours.
 func (in *Input) labels() map[string]string {
 	out := map[string]string{}
-	maps.Copy(out, in.Config.Labels)
+	for key, value := range in.Config.Labels {
+		out[key] = string(value)
+	}
 	maps.Copy(out, in.Gateway.Labels)
 	maps.Copy(out, selector(&in.Gateway))
 	maps.Copy(out, map[string]string{

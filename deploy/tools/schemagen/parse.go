@@ -77,7 +77,7 @@ func addTypes(types map[string]structType, g *ast.GenDecl) {
 			types[t.Name.Name] = structType{doc: oneLine(g.Doc.Text()), of: of.Name}
 		}
 		s, ok := t.Type.(*ast.StructType)
-		if !ok {
+		if !ok || isResource(g.Doc.Text()) {
 			continue
 		}
 		out := structType{doc: oneLine(g.Doc.Text())}

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"strings"
+)
+
+// resourceMark is in the doc comment of every struct of a custom resource; controller-gen reads it.
+const resourceMark = "+kubebuilder:object:"
+
+// isResource tells whether a struct belongs to a custom resource, which has a page of its own and no JSON Schema here:
+// its schema is the CRD's.
+func isResource(doc string) bool { return strings.Contains(doc, resourceMark) }
+
+const resourceIntro = "# ProxyConfig\n" + `
+The custom resource that shapes the Envoys of a Gateway. This page is generated from the type and its comments by
+` + "`make generate`; `kubectl explain proxyconfig.spec` says the same in a cluster." + `
+
+` + "```yaml" + `
+apiVersion: headgate.dev/v1alpha1
+kind: ProxyConfig
+metadata: {name: edge, namespace: infra}
+spec:
+  replicas: 3
+  service:
+    annotations: {service.beta.kubernetes.io/azure-load-balancer-internal: "true"}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: public, namespace: infra}
+spec:
+  gatewayClassName: headgate
+  infrastructure:
+    parametersRef: {group: headgate.dev, kind: ProxyConfig, name: edge}
+  listeners:
+  - {name: http, port: 80, protocol: HTTP}
+` + "```\n" + `
+What a Gateway's ProxyConfig says wins over what its class's says, field by field, also inside autoscaling, drain, logging and
+service; labels and annotations add up; any other list or map is taken as a whole.
+`
+
+// resourceParts are the parts of the page: the type and where its values stand.
+var resourceParts = []struct{ typeName, title string }{
+	{"ProxyConfigSpec", "spec"}, {"ProxyAutoscaling", "spec.autoscaling"}, {"ProxyDrain", "spec.drain"},
+	{"ProxyLogging", "spec.logging"}, {"ProxyService", "spec.service"},
+}
+
+// resourcePage gives proxyconfig.md.
+func resourcePage(dir string) ([]byte, error) {
+	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(dir, "proxyconfig.go"), nil, parser.ParseComments)
+	if err != nil {
+		return nil, fmt.Errorf("reading the type ProxyConfig: %w", err)
+	}
+	structs := map[string]*ast.StructType{}
+	docs := map[string]string{}
+	for _, decl := range file.Decls {
+		g, ok := decl.(*ast.GenDecl)
+		if !ok || g.Tok != token.TYPE || !isResource(g.Doc.Text()) {
+			continue
+		}
+		t := g.Specs[0].(*ast.TypeSpec)
+		structs[t.Name.Name], docs[t.Name.Name] = t.Type.(*ast.StructType), oneLine(withoutMarks(g.Doc.Text()))
+	}
+	var b strings.Builder
+	b.WriteString(resourceIntro)
+	for _, part := range resourceParts {
+		s := structs[part.typeName]
+		if s == nil {
+			return nil, fmt.Errorf("there is no type %s", part.typeName)
+		}
+		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n", part.title, docs[part.typeName])
+		b.WriteString("| field | type | meaning | default | limits | example | becomes |\n|---|---|---|---|---|---|---|\n")
+		for _, f := range s.Fields.List {
+			resourceRow(&b, f)
+		}
+	}
+	return []byte(b.String()), nil
+}
+
+func resourceRow(b *strings.Builder, f *ast.Field) {
+	field, ok := parseField(f)
+	if !ok {
+		return
+	}
+	c := parseComment(withoutMarks(f.Doc.Text()), "", "")
+	name := "`" + field.name + "`"
+	if c.required {
+		name += " (required)"
+	}
+	cells := []string{name, typeWords(f.Type), plain(c.meaning), plain(bare(c.standard)), plain(bare(c.limits)), code(c.example), code(c.becomes)}
+	for i := range cells {
+		cells[i] = strings.ReplaceAll(cells[i], "|", "\\|")
+	}
+	b.WriteString("| " + strings.Join(cells, " | ") + " |\n")
+}
+
+// typeWords names a Go type as its values are written.
+func typeWords(t ast.Expr) string {
+	switch e := t.(type) {
+	case *ast.StarExpr:
+		return typeWords(e.X)
+	case *ast.ArrayType:
+		return strings.Replace("list of "+typeWords(e.Elt), "list of text", "list of texts", 1)
+	case *ast.MapType:
+		return "map of texts"
+	case *ast.SelectorExpr:
+		switch name := e.Sel.Name; name {
+		case "ServiceType", "ServiceExternalTrafficPolicy", "IPFamilyPolicy", "IPFamily":
+			return "text"
+		default:
+			return name + " of Kubernetes"
+		}
+	case *ast.Ident:
+		switch {
+		case e.Name == "int32":
+			return "number"
+		case e.Name == "ProxyDuration":
+			return "duration"
+		case e.Name == "string", e.Name == "StaticAddresses":
+			return "text"
+		}
+	}
+	return "map"
+}
+
+// withoutMarks takes the lines for controller-gen out of a comment.
+func withoutMarks(text string) string {
+	var out strings.Builder
+	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(strings.TrimSpace(line), "+") {
+			out.WriteString(line)
+		}
+	}
+	return out.String()
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"strings"
 	"time"
 
@@ -113,19 +114,27 @@ func (r *textReport) table(rows []local.Row) string {
 		cells = append(cells, []string{row.Listener, row.Row.Host, row.Row.Request, row.Row.Answer, row.From})
 	}
 	table := term.Table(2, cells)
-	var urls []string
-	for _, row := range rows {
-		if row.URL != "" {
-			urls = append(urls, "  "+row.URL)
-		}
-		if len(urls) == 3 {
-			break
-		}
-	}
-	if len(urls) > 0 {
-		table += "\n  Try:" + strings.Join(urls, "") + "\n"
+	if urls := toTry(rows); len(urls) > 0 {
+		table += "\n  Try:  " + strings.Join(urls, "\n        ") + "\n"
 	}
 	return table
+}
+
+// toTry gives a few URLs that work on this machine as they are, of every listener the first.
+func toTry(rows []local.Row) (urls []string) {
+	known := map[string]bool{}
+	for _, row := range rows {
+		url := row.URL
+		if !row.Resolves {
+			url = row.Alias
+		}
+		if url == "" || known[row.Listener] || len(urls) == 4 {
+			continue
+		}
+		known[row.Listener] = true
+		urls = append(urls, url)
+	}
+	return urls
 }
 
 func (r *textReport) next(o agent.Outcome) {
@@ -199,7 +208,15 @@ func (r *textReport) trust() {
 		return
 	}
 	r.trusted = true
-	r.printf("  certificates that are not in the tree are signed by your local CA; trust it with\n    curl --cacert %s\n", ca)
+	r.printf("  certificates that are not in the tree are signed by your local CA; trust it with\n    curl --cacert %s", ca)
+	rows, _ := r.stack.Rows(rowLimit)
+	for _, row := range rows {
+		if u, err := url.Parse(row.URL); err == nil && u.Scheme == "https" && !row.Resolves {
+			r.printf(" \\\n      --resolve %s:127.0.0.1 %s", u.Host, row.URL)
+			break
+		}
+	}
+	r.printf("\n")
 }
 
 // hidden warns of rules that no request reaches from now on.

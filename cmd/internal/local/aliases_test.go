@@ -88,7 +88,7 @@ func TestAliasesHaveALimit(t *testing.T) {
 	if got := h.reach(); got != "more.localhost: more.localhost" {
 		t.Errorf("got %s", got)
 	}
-	if rows, total := h.stack.Rows(10); total != 1 || rows[0].URL != "http://more.localhost:21496/" {
+	if rows, total := h.stack.Rows(10); total != 1 || rows[0].Alias != "http://more.localhost:21496/" {
 		t.Errorf("got %+v", rows)
 	}
 	if services, routes := h.stack.Count(); services != 1 || routes != 1 {

@@ -12,17 +12,16 @@ import (
 )
 
 // listForwards lists what becomes of connections and datagrams that are passed on as they are: a row for each listener or
-// server name, in the order of the Gateways.
+// server name, in the order of the listeners.
 func (s *Stack) listForwards() (rows []Row) {
-	for _, g := range s.engine.ListGateways() {
-		for _, l := range g.Sockets {
-			if l.Forward != nil {
-				rows = append(rows, s.forwardRow(l, "*", l.Forward))
-			}
-			for i := range l.Chains {
-				if c := &l.Chains[i]; c.Forward != nil {
-					rows = append(rows, s.forwardRow(l, c.ServerName, c.Forward))
-				}
+	for _, state := range s.engine.ListListeners() {
+		l := state.After
+		if l.Forward != nil {
+			rows = append(rows, s.forwardRow(l, "*", l.Forward))
+		}
+		for i := range l.Chains {
+			if c := &l.Chains[i]; c.Forward != nil {
+				rows = append(rows, s.forwardRow(l, c.ServerName, c.Forward))
 			}
 		}
 	}
@@ -39,7 +38,7 @@ func (s *Stack) forwardRow(l *model.Listener, host string, f *model.L4Forward) R
 	}
 	switch {
 	case host == "*":
-		row.URL = fmt.Sprintf("%s://%s", scheme, at)
+		row.URL, row.Resolves = fmt.Sprintf("%s://%s", scheme, at), true
 	case !strings.HasPrefix(host, "*"):
 		row.URL = fmt.Sprintf("%s://%s:%d", scheme, host, at.Port())
 	}

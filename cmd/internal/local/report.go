@@ -25,6 +25,10 @@ type Row struct {
 	Row      traffic.Row `json:"row"`
 	From     string      `json:"from"` // file:line
 	URL      string      `json:"url,omitempty"`
+	// Resolves tells whether the URL leads to this machine without further ado.
+	Resolves bool `json:"-"`
+	// Alias is the URL at NAME.localhost, where that is another one.
+	Alias string `json:"alias,omitempty"`
 }
 
 // Place is a port of a Gateway and where it is served on this machine.
@@ -133,13 +137,14 @@ func (s *Stack) row(set *object.Set, h *model.Host, r traffic.Row) Row {
 	if host == "*" {
 		host = localhost
 	}
-	alias, hasAlias := s.world.aliasOf(r.Source.Kind, types.NamespacedName(r.Source.Name))
-	switch {
-	case !strings.HasPrefix(host, "*") && (scheme == "https" || host == localhost && !hasAlias || strings.HasSuffix(host, "."+localhost)):
-		row.URL = fmt.Sprintf("%s://%s:%d%s", scheme, host, local, path(r.Request))
-	case hasAlias && scheme == "http":
+	if alias, has := s.world.aliasOf(r.Source.Kind, types.NamespacedName(r.Source.Name)); has {
 		port := s.ports.public(model.Name(alias.front.gateway), alias.front.port)
-		row.URL = fmt.Sprintf("http://%s:%d%s", alias.host, port, path(r.Request))
+		row.Alias = fmt.Sprintf("http://%s:%d%s", alias.host, port, path(r.Request))
+	}
+	if row.Resolves = host == localhost || strings.HasSuffix(host, "."+localhost); strings.HasPrefix(host, "*") {
+		row.Resolves = false
+	} else if row.Resolves || scheme == "https" {
+		row.URL = fmt.Sprintf("%s://%s:%d%s", scheme, host, local, path(r.Request))
 	}
 	return row
 }

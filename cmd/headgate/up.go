@@ -116,7 +116,7 @@ func (f *upFlags) serve(ctx context.Context, stack *local.Stack, repo source, re
 		cancel() // without Envoy there is nothing to follow commits for
 	}()
 	var last agent.Outcome
-	var port *local.PortError
+	var machine bool // what is wrong is wrong with this machine
 	loop := &agent.Loop{
 		Source: repo, Target: stack, Liveness: stack,
 		Dir:        filepath.ToSlash(filepath.Join(repo.Dir(), f.path)),
@@ -125,7 +125,7 @@ func (f *upFlags) serve(ctx context.Context, stack *local.Stack, repo source, re
 		Report: func(o agent.Outcome) {
 			last = o
 			report.outcome(o)
-			if o.Kept == nil && errors.As(o.Err, &port) {
+			if machine = o.Kept == nil && ofMachine(o.Err); machine {
 				cancel() // at the start, somebody is there to choose another port
 			}
 			if o.Kept == nil {
@@ -142,13 +142,20 @@ func (f *upFlags) serve(ctx context.Context, stack *local.Stack, repo source, re
 	switch {
 	case err != nil:
 		return err
-	case port != nil || f.once && last.Err != nil:
+	case machine || f.once && last.Err != nil:
 		return fmt.Errorf("%w: %w", errSaid, last.Err)
 	case f.once && len(last.Live.Refused) > 0:
 		return fmt.Errorf("%w: %w", errSaid, last.Live.Refused)
 	default:
 		return nil
 	}
+}
+
+// ofMachine tells whether an error has its cause on this machine, so that no commit mends it.
+func ofMachine(err error) bool {
+	var port *local.PortError
+	var ca *local.CAError
+	return errors.As(err, &port) || errors.As(err, &ca)
 }
 
 func (f *upFlags) follow(ctx context.Context, loop *agent.Loop, repo source) error {

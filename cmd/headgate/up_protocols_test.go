@@ -19,6 +19,7 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"headgate.dev/cmd/internal/lab"
+	"headgate.dev/cmd/internal/localca"
 )
 
 // everything is a tree without a Gateway that uses every protocol.
@@ -197,6 +198,47 @@ func TestUpEndsTLS(t *testing.T) {
 		}
 	}
 	must(t, p.up.Stop())
+}
+
+// TestUpBackendTLS: the echo backend answers for a Service that is to be spoken to with TLS; a real one is held to the policy.
+func TestUpBackendTLS(t *testing.T) {
+	ca, err := localca.New(time.Now())
+	must(t, err)
+	tree := "apiVersion: headgate.dev/v1alpha1\nkind: ServiceSpec\nmetadata: {name: shop}\nspec: {hosts: [shop.test], port: 443, backendTLS: {hostname: shop.internal, ca: shop-ca}}\n" +
+		"---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: shop-ca}\ndata:\n  ca.crt: |\n    " + strings.ReplaceAll(strings.TrimSpace(string(ca.Bundle())), "\n", "\n    ") + "\n"
+	p := startProtocols(t, tree)
+	if a := p.get("shop.test", "/"); a.Status != 200 || a.Service != "shop" {
+		t.Errorf("got %+v", a)
+	}
+	// Behind this address there is nothing: what matters is that the echo backend is not asked any more, and is again later.
+	p.commit("slice.yaml", "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: shop-1, labels: {kubernetes.io/service-name: shop}}\n"+
+		"addressType: IPv4\nports: [{name: port-443, port: 443}]\nendpoints: [{addresses: [127.0.0.1]}]\n")
+	if a := p.get("shop.test", "/"); a.Status != 503 {
+		t.Errorf("got %+v", a)
+	}
+	p.commit("slice.yaml", "")
+	if a := p.get("shop.test", "/"); a.Status != 200 {
+		t.Errorf("got %+v", a)
+	}
+	must(t, p.up.Stop())
+}
+
+// TestUpWithoutCA ends, and says why.
+func TestUpWithoutCA(t *testing.T) {
+	cache := t.TempDir()
+	t.Setenv("XDG_CACHE_HOME", cache)
+	must(t, os.MkdirAll(filepath.Join(cache, "headgate", "ca"), 0o755))
+	local, err := lab.FreePort()
+	must(t, err)
+	s := startUp(t, newRepo(t, map[string]string{"all.yaml": ends}), "--port", "443="+itoa(local))
+	e, err := s.up.Next(s.ctx, "error", "live")
+	must(t, err)
+	if len(e.Errors) != 1 || !strings.Contains(e.Errors[0].Message, "not yours alone") {
+		t.Errorf("got %+v", e)
+	}
+	if err := s.up.Wait(); err == nil || !strings.Contains(err.Error(), "exit status 3") {
+		t.Errorf("exit: %v", err)
+	}
 }
 
 // TestUpTellsWhatToTrust: whoever reads the output finds the URL, the CA and every port.

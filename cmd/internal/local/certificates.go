@@ -147,6 +147,15 @@ func (w *world) addNames(names map[string]bool, l *gwv1.Listener) {
 	}
 }
 
+// CAError says that the local CA cannot be had.
+type CAError struct{ Err error }
+
+// Error gives the cause, which says what to do.
+func (e *CAError) Error() string { return e.Err.Error() }
+
+// Unwrap gives the cause.
+func (e *CAError) Unwrap() error { return e.Err }
+
 // openCA opens the CA of this user, or makes one that lasts as long as the process where nothing is served.
 func (s *Stack) openCA(now time.Time) error {
 	if s.options.Detached {
@@ -158,13 +167,13 @@ func (s *Stack) openCA(now time.Time) error {
 	if dir == "" {
 		cache, err := os.UserCacheDir()
 		if err != nil {
-			return err
+			return &CAError{err}
 		}
 		dir = filepath.Join(cache, "headgate", "ca")
 	}
 	ca, err := localca.Open(dir, now)
 	if err != nil {
-		return err
+		return &CAError{err}
 	}
 	s.world.ca = ca
 	s.ca.Store(ca)

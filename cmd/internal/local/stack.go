@@ -19,6 +19,7 @@ import (
 	"headgate.dev/proxy/echo"
 	"headgate.dev/proxy/engine"
 	"headgate.dev/proxy/envoy"
+	"headgate.dev/proxy/kube"
 	"headgate.dev/proxy/model"
 	"headgate.dev/proxy/process"
 	"headgate.dev/proxy/xds"
@@ -79,6 +80,8 @@ type Stack struct {
 	ports    *portMap
 	world    *world
 	backends *backends
+	policies map[kube.Ref]policy
+	bundles  map[string]bool           // the namespaces that have one
 	retired  map[servicePort]time.Time // when a port was first seen without a route
 	set      *object.Set
 	before   *object.Set // what was held before the last Apply
@@ -103,6 +106,7 @@ func New(o Options) (*Stack, error) {
 	s := &Stack{options: o, dir: dir, connected: make(chan struct{}, 1), ports: newPortMap(o.Listen, o.Ports, ports), world: newWorld(), retired: map[servicePort]time.Time{}}
 	s.echo = echo.New(echo.Options{Certificate: s.certificateFor})
 	s.world.noAliases = o.Detached
+	s.policies, s.bundles = map[kube.Ref]policy{}, map[string]bool{}
 	overridden := map[types.NamespacedName]bool{}
 	for _, e := range o.Endpoints {
 		overridden[e.Service] = true

@@ -32,7 +32,7 @@ func (s *Stack) Apply(_ context.Context, c agent.Change) error {
 		return err
 	}
 	// From here on nothing can go wrong: everything below takes the changes or nothing does.
-	changes = s.backends.complete(changes)
+	changes = s.trustEcho(s.backends.complete(changes))
 	effects := s.engine.Step(changes)
 	s.epoch++
 	if !s.options.Detached {

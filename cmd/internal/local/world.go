@@ -28,7 +28,7 @@ const (
 // live in, the default Gateway as soon as a route names it, the Secrets of certificates that are somewhere else, and an alias
 // for every route that leads to a Service.
 type world struct {
-	tree   map[kube.Ref]kube.Object // the classes, Gateways, listener sets, namespaces and Secrets of the tree
+	tree   map[kube.Ref]kube.Object // the classes, Gateways, listener sets and namespaces of the tree; present for its Secrets and ConfigMaps
 	routes map[kube.Ref]kube.Object // the routes of the tree
 
 	namespaces incr.Relation[kube.Ref, string]
@@ -50,6 +50,9 @@ var (
 	classRef   = kube.Ref{Kind: kube.GatewayClass, Name: types.NamespacedName{Name: ClassName}}
 	gatewayRef = kube.Ref{Kind: kube.Gateway, Name: types.NamespacedName{Namespace: DefaultNamespace, Name: "local"}}
 )
+
+// present stands for an object of which only that it is there matters.
+var present = &corev1.Secret{}
 
 func newWorld() *world {
 	return &world{
@@ -113,8 +116,10 @@ func (w *world) note(c *kube.Change, dirty *incr.Set[kube.Ref]) {
 	w.listed = nil
 	isRoute := routeSpec(c.Object) != nil
 	switch c.Object.(type) {
-	case *gwv1.GatewayClass, *gwv1.Gateway, *gwv1.ListenerSet, *corev1.Namespace, *corev1.Secret:
+	case *gwv1.GatewayClass, *gwv1.Gateway, *gwv1.ListenerSet, *corev1.Namespace:
 		w.tree[ref] = c.Object
+	case *corev1.Secret, *corev1.ConfigMap:
+		w.tree[ref] = present // what is in it is nobody's business here
 	default:
 		delete(w.tree, ref)
 	}

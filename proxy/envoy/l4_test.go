@@ -1,6 +1,7 @@
 package envoy_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -183,5 +184,27 @@ func testTCPChange(t *testing.T, w *l4World, b model.ClusterID) {
 	buf := make([]byte, 100)
 	if n, err := old.Read(buf); string(buf[:n]) != "still there\n" {
 		t.Errorf("the old connection: %q %v", buf[:n], err)
+	}
+}
+
+// TestExclusive: two proxies that are to bind one port do not share it.
+func TestExclusive(t *testing.T) {
+	for _, exclusive := range []bool{false, true} {
+		address := closedPort(t)
+		o := envoy.Options{Exclusive: exclusive, Bind: func(model.ListenerID) netip.AddrPort { return address }}
+		l, err := envoy.Listener(l4Listener(5432, model.TCP), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		start(t, []envoy.Resource{l})
+		second := start(t, nil)
+		second.epoch++
+		second.server.Publish("test", second.epoch, []envoy.Resource{l})
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		status, err := second.server.Wait(ctx, "test", second.epoch)
+		if err != nil || (len(status.Refused) == 1) != exclusive {
+			t.Errorf("exclusive %t: %+v %v", exclusive, status, err)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package xds_test
 
 import (
+	"bufio"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -8,8 +9,10 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
+	"net/http"
 	"net/netip"
 	"strings"
 	"testing"
@@ -96,6 +99,12 @@ func TestEnvoySecrets(t *testing.T) {
 
 	t.Run("a chain and its secret in one step", func(t *testing.T) {
 		names := []string{"a.test"}
+		kept, err := tls.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", r.port), &tls.Config{ServerName: "a.test", InsecureSkipVerify: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer kept.Close()
+		in := bufio.NewReader(kept)
 		for i := range 10 {
 			name := fmt.Sprintf("n%d.test", i)
 			names = append(names, name)
@@ -107,6 +116,13 @@ func TestEnvoySecrets(t *testing.T) {
 			shows(name, int64(100+i))
 			if took := time.Since(began); took > 3*time.Second {
 				t.Errorf("a new chain took %s: the listener waited for its secret", took)
+			}
+			if _, err := io.WriteString(kept, "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n"); err != nil {
+				t.Fatal(err)
+			}
+			res, err := http.ReadResponse(in, nil)
+			if err != nil || res.Close {
+				t.Fatalf("the connection of a chain that did not change is closed: %v", err)
 			}
 		}
 	})

@@ -91,3 +91,31 @@ func BenchmarkAll5000(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkListenerOf64Chains makes the largest listener that one Gateway can have by itself.
+func BenchmarkListenerOf64Chains(b *testing.B) {
+	l := &model.Listener{Gateway: model.Name{Namespace: "infra", Name: "public"}, Port: 443, Protocol: model.TLS}
+	for i := range 64 {
+		name := fmt.Sprintf("svc-%d.example.com", i)
+		l.Chains = append(l.Chains, model.Chain{
+			ServerName: name, Table: model.TableID("infra/public/443/" + name),
+			Terminate: &model.Termination{Certificates: []model.SecretID{model.SecretID("certificate/infra/" + name)}},
+		})
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := envoy.Listener(l, envoy.Options{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkClusterWithTLS(b *testing.B) {
+	c := &model.Cluster{ID: oneRoute(1).Routes[0].Forward.Backends[0].Cluster, TLS: &model.BackendTLS{Hostname: "a.internal", CA: "ca/ConfigMap/a/b"}}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := envoy.Cluster(c, envoy.Options{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

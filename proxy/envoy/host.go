@@ -1,8 +1,8 @@
 package envoy
 
 import (
-	"maps"
 	"slices"
+	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -77,22 +77,27 @@ func Host(h *model.Host, o Options) HostResult {
 // the hosts of other tables of the port, and 404 for what none of them matches. Every table has it, with no parts too. The
 // order of parts does not matter. A name that is both a part and misdirected is the part's.
 func Wildcards(t *model.Table, parts []*Part, _ Options) []Resource {
-	hosts := make(map[string][]byte, len(parts)+len(t.Misdirected)+1)
-	hosts[anyHost] = virtualHost(anyHost, []string{anyHost}, appendBytes(nil, fieldHostRoutes, notFoundRoute))
+	hosts := slices.Clone(parts)
+	add := func(name string, route []byte) {
+		if slices.ContainsFunc(hosts, func(p *Part) bool { return p.ID.Name == name }) {
+			return
+		}
+		body := virtualHost(name, hostDomains(name), appendBytes(nil, fieldHostRoutes, route))
+		hosts = append(hosts, &Part{ID: model.HostID{Table: t.ID, Name: name}, body: body})
+	}
 	for _, name := range t.Misdirected {
-		hosts[name] = virtualHost(name, hostDomains(name), appendBytes(nil, fieldHostRoutes, misdirectedRoute))
+		add(name, misdirectedRoute)
 	}
-	for _, p := range parts {
-		hosts[p.ID.Name] = p.body
-	}
+	add(anyHost, notFoundRoute)
+	slices.SortFunc(hosts, func(a, b *Part) int { return strings.Compare(a.ID.Name, b.ID.Name) })
 	name := scopeName(t.ID, anyHost)
-	size := len(name) + len(wildcardTail)
+	size := len(name) + len(wildcardTail) + 8
 	for _, h := range hosts {
-		size += len(h) + 8
+		size += len(h.body) + 8
 	}
 	body := appendBytes(make([]byte, 0, size), fieldTableName, name)
-	for _, host := range slices.Sorted(maps.Keys(hosts)) {
-		body = appendBytes(body, fieldTableHosts, hosts[host])
+	for _, h := range hosts {
+		body = appendBytes(body, fieldTableHosts, h.body)
 	}
 	body = append(body, wildcardTail...)
 	return []Resource{scope(name), newResource(RouteType, name, body)}

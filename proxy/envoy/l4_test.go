@@ -1,6 +1,8 @@
 package envoy_test
 
 import (
+	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -81,6 +83,7 @@ func TestL4(t *testing.T) {
 	w.proxy = start(t, w.resources)
 	t.Run("TCP", func(t *testing.T) { testTCP(t, w) })
 	t.Run("UDP", func(t *testing.T) { testUDP(t, w) })
+	t.Run("UDP changes", func(t *testing.T) { testUDPChange(t, w, y) })
 	t.Run("TCP changes", func(t *testing.T) { testTCPChange(t, w, b) })
 }
 
@@ -165,6 +168,32 @@ func testUDP(t *testing.T, w *l4World) {
 	}
 }
 
+// testUDPChange: new sessions go where the listener says; so do connections where it changes its protocol.
+func testUDPChange(t *testing.T, w *l4World, y model.ClusterID) {
+	w.publish(t, []envoy.Resource{mustListener(t, l4Listener(53, model.UDP, model.Share{Cluster: y, Weight: 1}))})
+	w.findPorts(t)
+	eventually(t, "sessions go to y", func() bool {
+		got, err := w.session(t, "53")("hi", time.Second)
+		return got == "y hi" && err == nil
+	})
+	changed := l4Listener(5435, model.TLS)
+	changed.Chains = []model.Chain{{ServerName: "*", Forward: &model.L4Forward{Shares: []model.Share{{Cluster: l4Cluster("tls", model.TCP), Weight: 1}}}}}
+	server := newCA(t, "servers").issue(t, "x.test").tls()
+	w.resources = nil
+	w.add(t, l4Cluster("tls", model.TCP), model.Endpoint{Address: tcpBackend(t, "tls", &tls.Config{Certificates: []tls.Certificate{server}})})
+	w.publish(t, append(w.resources, mustListener(t, changed)))
+	w.findPorts(t)
+	eventually(t, "the port speaks TLS", func() bool {
+		conn, err := w.dialTLS("5435", &tls.Config{ServerName: "x.test", InsecureSkipVerify: true})
+		if err != nil {
+			return false
+		}
+		defer conn.Close()
+		name, err := line(conn)
+		return name == "tls" && err == nil
+	})
+}
+
 // testTCPChange: connections stay where they are when their listener changes; new ones go where it says.
 func testTCPChange(t *testing.T, w *l4World, b model.ClusterID) {
 	old := w.dialTCP(t, "5433")
@@ -183,5 +212,27 @@ func testTCPChange(t *testing.T, w *l4World, b model.ClusterID) {
 	buf := make([]byte, 100)
 	if n, err := old.Read(buf); string(buf[:n]) != "still there\n" {
 		t.Errorf("the old connection: %q %v", buf[:n], err)
+	}
+}
+
+// TestExclusive: two proxies that are to bind one port do not share it.
+func TestExclusive(t *testing.T) {
+	for _, exclusive := range []bool{false, true} {
+		address := closedPort(t)
+		o := envoy.Options{Exclusive: exclusive, Bind: func(model.ListenerID) netip.AddrPort { return address }}
+		l, err := envoy.Listener(l4Listener(5432, model.TCP), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		start(t, []envoy.Resource{l})
+		second := start(t, nil)
+		second.epoch++
+		second.server.Publish("test", second.epoch, []envoy.Resource{l})
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		status, err := second.server.Wait(ctx, "test", second.epoch)
+		if err != nil || (len(status.Refused) == 1) != exclusive {
+			t.Errorf("exclusive %t: %+v %v", exclusive, status, err)
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
@@ -28,6 +29,9 @@ func Listener(l *model.Listener, o Options) (Resource, error) {
 		protocol = corev3.SocketAddress_UDP
 	} else {
 		m.PerConnectionBufferLimitBytes, m.TcpKeepalive = connectionLimit, keepalive
+		if o.Exclusive {
+			m.EnableReusePort = wrapperspb.Bool(false)
+		}
 	}
 	m.Name, m.Address = name, socketAddress(o.bind(l.ID()), protocol)
 	r, err := encode(ListenerType, name, m)

@@ -13,6 +13,9 @@ type Options struct {
 	Bind func(model.ListenerID) netip.AddrPort
 	// PublicPort gives the port by which clients reach a port of a gateway, for redirects. Nil is the identity.
 	PublicPort func(gateway model.Name, port int32) int32
+	// Exclusive has another process refused that binds the address of a TCP listener too. Without it, processes of one user
+	// that take the same port at the same time share its connections (SO_REUSEPORT).
+	Exclusive bool
 	// SystemCA is the file on the proxy with the certificates that its system trusts. Empty:
 	// /etc/ssl/certs/ca-certificates.crt.
 	SystemCA string

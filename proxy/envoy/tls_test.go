@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -83,6 +84,7 @@ func TestTLS(t *testing.T) {
 	t.Run("WebSocket", func(t *testing.T) { testTLSWebSocket(t, w) })
 	t.Run("passthrough", func(t *testing.T) { testPassthrough(t, w) })
 	t.Run("clients", func(t *testing.T) { testClientCertificates(t, w) })
+	t.Run("foreign session", func(t *testing.T) { testForeignSession(t, w) })
 	t.Run("rotation", func(t *testing.T) { testRotation(t, w) })
 	t.Run("new chain", func(t *testing.T) { testNewChain(t, w) })
 }
@@ -337,6 +339,42 @@ func testClientCertificates(t *testing.T, w *tlsWorld) {
 			}
 			if (err == nil) != (name == "good") {
 				t.Errorf("required, terminated TCP, %s, version %x: %v", name, version, err)
+			}
+		}
+	}
+}
+
+// oneSession offers the last session of any server to every server.
+type oneSession struct {
+	mu      sync.Mutex
+	session *tls.ClientSessionState
+}
+
+func (s *oneSession) Get(string) (*tls.ClientSessionState, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.session, s.session != nil
+}
+
+func (s *oneSession) Put(_ string, session *tls.ClientSessionState) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if session != nil {
+		s.session = session
+	}
+}
+
+// testForeignSession: a session of a listener that asks for no certificate is none where one is required.
+func testForeignSession(t *testing.T, w *tlsWorld) {
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		for _, port := range []string{"443", "445"} {
+			sessions := &oneSession{}
+			config := &tls.Config{InsecureSkipVerify: true, MinVersion: version, MaxVersion: version, ClientSessionCache: sessions}
+			if a := w.over(t, tlsClient{port: port, sni: "x.test", config: config})("x.test", "/"); a.seen.Service != "any" || sessions.session == nil {
+				t.Fatalf("port %s, version %x: %s, session %v", port, version, a.service()+a.body, sessions.session)
+			}
+			if a := w.over(t, tlsClient{port: "444", sni: "x.test", config: config})("x.test", "/"); a.status != 0 {
+				t.Errorf("a session of port %s opens 444, version %x: %s", port, version, a.service())
 			}
 		}
 	}

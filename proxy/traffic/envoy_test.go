@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -40,33 +41,41 @@ func envoyForTests(t *testing.T) string {
 	return path
 }
 
-// table is what one port serves: hosts by name.
-type table map[string]*model.Host
+// table is what one connection can ask for: hosts by name.
+type table struct {
+	model.Table
+	hosts map[string]*model.Host
+}
+
+func (tb *table) find(name string) *model.Host { return tb.hosts[name] }
 
 func tableID(port int32) model.TableID { return model.TableID(fmt.Sprintf("infra/edge/%d", port)) }
 
-// resources translates a table that port serves.
-func (tb table) resources(t *testing.T, port int32) []envoy.Resource {
+var onLoopback = envoy.Options{Bind: func(model.ListenerID) netip.AddrPort { return netip.MustParseAddrPort("127.0.0.1:0") }}
+
+// resources translates a listener with the tables that it serves.
+func resources(t *testing.T, l *model.Listener, tables ...*table) []envoy.Resource {
 	t.Helper()
-	o := envoy.Options{Bind: func(model.ListenerID) netip.AddrPort { return netip.MustParseAddrPort("127.0.0.1:0") }}
-	listener, err := envoy.Listener(&model.Listener{
-		Gateway: model.Name{Namespace: "infra", Name: "edge"}, Port: port, Protocol: model.HTTP, Table: tableID(port)}, o)
+	listener, err := envoy.Listener(l, onLoopback)
 	if err != nil {
 		t.Fatal(err)
 	}
 	out := []envoy.Resource{listener}
-	var parts []*envoy.Part
-	for _, h := range tb {
-		r := envoy.Host(h, o)
-		for _, p := range r.Problems {
-			t.Fatalf("a random route is none: %s: %+v", p.Message, h.Routes)
+	for _, tb := range tables {
+		var parts []*envoy.Part
+		for _, h := range tb.hosts {
+			r := envoy.Host(h, onLoopback)
+			for _, p := range r.Problems {
+				t.Fatalf("a random route is none: %s: %+v", p.Message, h.Routes)
+			}
+			if r.Part != nil {
+				parts = append(parts, r.Part)
+			}
+			out = append(out, r.Resources...)
 		}
-		if r.Part != nil {
-			parts = append(parts, r.Part)
-		}
-		out = append(out, r.Resources...)
+		out = append(out, envoy.Wildcards(&tb.Table, parts, onLoopback)...)
 	}
-	return append(out, envoy.Wildcards(&model.Table{ID: tableID(port)}, parts, o)...)
+	return out
 }
 
 // startEnvoy runs an Envoy with resources until the test ends, and gives the address of each port.
@@ -158,34 +167,45 @@ func addresses(t *testing.T, admin string) map[int32]string {
 // wire sends requests byte for byte as they are given, over one connection as long as Envoy keeps it.
 type wire struct {
 	addr string
+	tls  *tls.Config // nil: plain text
 	conn net.Conn
 	in   *bufio.Reader
 }
 
-func (w *wire) send(request, method string) (status int, location string, err error) {
+func (w *wire) dial() (err error) {
+	if w.conn, err = net.Dial("tcp", w.addr); err != nil {
+		return err
+	}
+	if w.tls != nil {
+		w.conn = tls.Client(w.conn, w.tls)
+	}
+	w.in = bufio.NewReader(w.conn)
+	return nil
+}
+
+func (w *wire) send(request, method string) (status int, header http.Header, err error) {
 	if w.conn == nil {
-		if w.conn, err = net.Dial("tcp", w.addr); err != nil {
-			return 0, "", err
+		if err := w.dial(); err != nil {
+			return 0, nil, err
 		}
-		w.in = bufio.NewReader(w.conn)
 	}
 	if err := w.conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
-		return 0, "", err
+		return 0, nil, err
 	}
 	if _, err := io.WriteString(w.conn, request); err != nil {
-		return 0, "", err
+		return 0, nil, err
 	}
 	resp, err := http.ReadResponse(w.in, &http.Request{Method: method})
 	if err != nil {
-		return 0, "", err
+		return 0, nil, err
 	}
 	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-		return 0, "", err
+		return 0, nil, err
 	}
 	if resp.Close {
 		w.close()
 	}
-	return resp.StatusCode, resp.Header.Get("location"), nil
+	return resp.StatusCode, resp.Header, nil
 }
 
 func (w *wire) close() {

@@ -4,14 +4,17 @@ import (
 	"cmp"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"headgate.dev/proxy/model"
 )
 
-// Table finds a host of one table by its name, as in model.HostID ("shop.test", "*.test", "*"); nil where the table has
+// Hosts finds a host of one table by its name, as in model.HostID ("shop.test", "*.test", "*"); nil where the table has
 // none of that name.
-type Table func(name string) *model.Host
+type Hosts func(name string) *model.Host
+
+const anyHost = "*"
 
 // Explanation is what becomes of a request at one listener, and why.
 type Explanation struct {
@@ -23,9 +26,11 @@ type Explanation struct {
 	Trials []Trial
 	// Winner is the index in Trials of the route that takes the request; -1 when none does.
 	Winner int
-	// Status is that of the answer where the listener gives it and not the winning route: 400, 404, 307, and 204 or 200
+	// Status is that of the answer where the listener gives it and not the winning route: 400, 404, 421, 307, and 204 or 200
 	// for preflight requests. 0: the winner answers.
 	Status int
+	// GRPC: the client is told Status, and the status of a route that forwards nowhere, in the words of gRPC: see GRPCStatus.
+	GRPC bool
 	// Location comes with 307.
 	Location string
 	// Reason says in words why Status.
@@ -40,10 +45,16 @@ type Trial struct {
 	Why string
 }
 
-// Explain says what Envoy, as package envoy configures it, does with a request that arrives at the listener of a table.
-func Explain(t Table, r Request) Explanation {
+// Explain says what Envoy, as package envoy configures it, does with a request that arrives at a table: that of a plain HTTP
+// listener, or for HTTPS the one to which the server name of its connection leads (Connect).
+func Explain(t *model.Table, hosts Hosts, r Request) Explanation {
 	e := Explanation{Winner: -1}
-	s, refused := r.read()
+	scheme := "http"
+	if t.Protocol == model.HTTPS {
+		scheme = "https"
+	}
+	s, refused := r.read(scheme)
+	e.GRPC = s.grpc
 	switch {
 	case refused != "":
 		e.Status, e.Reason = 400, refused
@@ -61,36 +72,44 @@ func Explain(t Table, r Request) Explanation {
 		e.Reason = "the path has an escaped slash: the client is sent to the plain form, which is routed"
 		return e
 	}
-	if e.Host = FindHost(t, s.host); e.Host == nil {
+	h, elsewhere := FindHost(t, hosts, s.host)
+	switch e.Host = h; {
+	case elsewhere != "":
+		e.Status, e.Reason = 421, fmt.Sprintf("the host belongs to the listener for %s: the client has to open a connection for it", elsewhere)
+	case h == nil:
 		e.Status, e.Reason = 404, "no listener offers this host"
-		return e
+	default:
+		e.try(s)
 	}
-	e.try(s)
 	return e
 }
 
 // FindHost finds the host of a table that takes requests with this Host header: the name itself, else the wildcard with
 // the longest suffix, else "*". Case, port and one trailing dot do not count. An exact host never falls through to a wildcard.
-func FindHost(t Table, authority string) *model.Host {
+// Where another table of the port has the host, or a more specific wildcard for it, elsewhere is its name there.
+func FindHost(t *model.Table, hosts Hosts, authority string) (h *model.Host, elsewhere string) {
 	for _, name := range []string{authority, bare(strings.ToLower(authority))} {
 		name, _, _ = strings.Cut(name, ":")
 		if strings.HasPrefix(name, "*") {
 			continue // a wildcard is no name, whoever asks for it
 		}
-		if h := t(name); h != nil {
-			return h
+		if h := hosts(name); h != nil {
+			return h, ""
 		}
 	}
 	name := strings.TrimSuffix(withoutPort(strings.ToLower(authority)), ".")
-	for i := 1; i < len(name); i++ {
-		if name[i] != '.' {
-			continue
+	if !strings.HasPrefix(name, "*") && slices.Contains(t.Misdirected, name) {
+		return nil, name
+	}
+	for _, wildcard := range wildcardsOf(name) {
+		if h := hosts(wildcard); h != nil {
+			return h, ""
 		}
-		if h := t("*" + name[i:]); h != nil {
-			return h
+		if slices.Contains(t.Misdirected, wildcard) {
+			return nil, wildcard
 		}
 	}
-	return t("*")
+	return nil, ""
 }
 
 var portAtEnd = regexp.MustCompile(`:[0-9]+$`)
@@ -142,21 +161,44 @@ func (e *Explanation) preflight(s *seen, r *model.Route, preflight bool) {
 	case preflight:
 		e.Status, e.Reason = 204, "a preflight request: the route's CORS policy answers it"
 	case s.answeredByCORS(r):
-		e.Status, e.Reason = 200, "a preflight request: the route's CORS policy answers it"
+		e.Status, e.GRPC, e.Reason = 200, false, "a preflight request: the route's CORS policy answers it"
 	}
+}
+
+// pathKinds are the kinds of path in the order in which they are tried, as pathRank numbers them.
+var pathKinds = [...]string{"an exact path", "a regular expression", "a prefix", "a method of any service", "a prefix"}
+
+// pathRank puts the methods of any gRPC service, which are regular expressions, behind all that names more than "/".
+func pathRank(m *model.Match) int {
+	switch {
+	case m.PathKind == model.PathExact:
+		return 0
+	case m.PathKind == model.PathRegex && !m.GRPC:
+		return 1
+	case m.PathKind == model.PathPrefix && m.Path != "/":
+		return 2
+	case m.PathKind == model.PathRegex:
+		return 3
+	}
+	return 4
 }
 
 // lost says why of two routes that match the loser is tried later (Gateway API, HTTPRouteRule.matches).
 func lost(winner, loser *model.Route) string {
 	w, l := &winner.Match, &loser.Match
-	kinds := [...]string{model.PathExact: "an exact path", model.PathRegex: "a regular expression", model.PathPrefix: "a prefix"}
-	rank := [...]int{model.PathExact: 0, model.PathRegex: 1, model.PathPrefix: 2}
+	first, second := pathKinds[pathRank(w)], pathKinds[pathRank(l)]
+	rank := cmp.Compare(pathRank(w), pathRank(l))
+	if first == second {
+		rank = 0 // the length says it
+	}
+	flag := map[bool]int{true: 1}
 	for _, c := range []struct {
 		order int
 		words string
 	}{
-		{cmp.Compare(rank[w.PathKind], rank[l.PathKind]), fmt.Sprintf("%s goes before %s", kinds[w.PathKind], kinds[l.PathKind])},
+		{rank, first + " goes before " + second},
 		{cmp.Compare(len(l.Path), len(w.Path)), "shorter path"},
+		{cmp.Compare(flag[l.GRPC], flag[w.GRPC]), "takes other requests than gRPC too"},
 		{cmp.Compare(min(len(l.Method), 1), min(len(w.Method), 1)), "names no method"},
 		{cmp.Compare(len(l.Headers), len(w.Headers)), "fewer header matches"},
 		{cmp.Compare(len(l.Query), len(w.Query)), "fewer query matches"},
@@ -168,10 +210,18 @@ func lost(winner, loser *model.Route) string {
 			return "its route names a less specific host"
 		}
 	}
-	switch {
-	case winner.Source.Kind == loser.Source.Kind && winner.Source.Name == loser.Source.Name:
+	return younger(&winner.Source, &loser.Source)
+}
+
+// younger says why of two routes that are as specific the loser is tried later: it is younger, or its name is later.
+func younger(winner, loser *model.Source) string {
+	switch byName := cmp.Or(cmp.Compare(winner.Namespace, loser.Namespace), cmp.Compare(winner.Name.Name, loser.Name.Name),
+		cmp.Compare(winner.Kind, loser.Kind)); {
+	case byName == 0:
 		return "as specific, but later in the route"
-	default:
-		return "as specific, but " + winner.Source.Object() + " is older, or first by name"
+	case byName < 0:
+		return "as specific, but " + winner.Object() + " is older, or first by name"
+	default: // its name would not put it first
+		return "as specific, but " + winner.Object() + " is older"
 	}
 }

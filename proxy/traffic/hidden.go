@@ -12,7 +12,9 @@ type Hidden struct {
 	Host    string `json:"host"`
 	Request string `json:"request"` // what the route asks for, as in Row
 	// Same: the other route asks for the very same requests. Two services claim them.
-	Same      bool         `json:"same"`
+	Same bool `json:"same"`
+	// Why the other one goes first: "shorter path", "as specific, but HTTPRoute web/shop is older".
+	Why       string       `json:"why"`
 	Route, By model.Source `json:"-"`
 }
 
@@ -28,7 +30,7 @@ func FindHidden(h *model.Host) []Hidden {
 		for _, earlier := range index.candidates(&r.Match) {
 			if by := &h.Routes[earlier]; covers(&by.Match, &r.Match) {
 				out = append(out, Hidden{
-					Host: h.ID.Name, Request: request(&r.Match), Same: sameMatch(&by.Match, &r.Match),
+					Host: h.ID.Name, Request: request(&r.Match), Same: sameMatch(&by.Match, &r.Match), Why: lost(by, r),
 					Route: r.Source, By: by.Source,
 				})
 				break
@@ -75,7 +77,7 @@ func (x *index) candidates(m *model.Match) []int {
 
 // covers tells whether a takes every request that b takes, as far as that can be seen without comparing expressions.
 func covers(a, b *model.Match) bool {
-	return coversPath(a, b) && (a.Method == "" || a.Method == b.Method) &&
+	return coversPath(a, b) && (!a.GRPC || b.GRPC) && (a.Method == "" || a.Method == b.Method) &&
 		among(a.Headers, b.Headers) && among(a.Query, b.Query)
 }
 
@@ -106,6 +108,6 @@ func among(a, b []model.ValueMatch) bool {
 }
 
 func sameMatch(a, b *model.Match) bool {
-	return a.PathKind == b.PathKind && a.Path == b.Path && a.Method == b.Method &&
+	return a.PathKind == b.PathKind && a.Path == b.Path && a.Method == b.Method && a.GRPC == b.GRPC &&
 		slices.Equal(a.Headers, b.Headers) && slices.Equal(a.Query, b.Query)
 }

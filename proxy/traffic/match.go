@@ -12,6 +12,9 @@ import (
 // misses says what of a match the request lacks, in the order path, method, headers, query; nothing when it matches.
 func (s *seen) misses(m *model.Match) []string {
 	var out []string
+	if m.GRPC && !s.grpc {
+		out = append(out, "it is no gRPC request: its content-type does not say application/grpc")
+	}
 	if !s.onPath(m) {
 		out = append(out, "the path is not "+pathWords(m))
 	}
@@ -94,6 +97,9 @@ func pathWords(m *model.Match) string {
 func why(m *model.Match) string {
 	kind := [...]string{model.PathPrefix: "prefix ", model.PathExact: "exact path ", model.PathRegex: "regular expression "}[m.PathKind]
 	parts := []string{kind + m.Path}
+	if m.GRPC {
+		parts = []string{"call " + grpcRequest(m)}
+	}
 	if m.Method != "" {
 		parts = append(parts, "method "+m.Method)
 	}

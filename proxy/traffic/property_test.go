@@ -1,7 +1,15 @@
 package traffic_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	cryptorand "crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
+	"maps"
+	"math/big"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -9,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"headgate.dev/proxy/envoy"
 	"headgate.dev/proxy/model"
@@ -30,6 +39,7 @@ var (
 	values   = []string{"a", "b", "a,b", "beta", "http", "é", "a.test", "http://a.test", "A", "a=1"}
 	exprs    = []string{".*", "a.*", "[ab]", "..", "(?i)A", "a|b", "http", "é", ".+,.+", "a*"}
 	queries  = []string{"a", "b", "A"}
+	calls    = []string{"application/grpc", "application/grpc", "application/grpc+proto", "application/grpc-web", "application/grpc;x", "application/json", "Application/grpc", "application/grpc "}
 	origins  = []string{"*", "http://a.test", "https://*.test", "http://*"}
 )
 
@@ -52,6 +62,7 @@ func (g gen) match() model.Match {
 	if g.IntN(4) == 0 {
 		m.Method = g.pick(methods)
 	}
+	m.GRPC = g.IntN(5) == 0
 	for range g.IntN(3) * g.IntN(2) {
 		m.Headers = g.value(m.Headers, headers)
 	}
@@ -76,31 +87,70 @@ func (g gen) value(list []model.ValueMatch, names []string) []model.ValueMatch {
 // answerOf is the status by which the test tells which route of a host answers.
 func answerOf(host, route int) int { return 410 + 24*host + route }
 
-func (g gen) table(port int32) table {
-	tb := table{}
+func (g gen) table(id model.TableID, protocol model.Protocol) *table {
+	tb := &table{Table: model.Table{ID: id, Protocol: protocol}, hosts: map[string]*model.Host{}}
 	for i, name := range hostNames {
 		if g.IntN(3) == 0 {
 			continue
 		}
-		h := &model.Host{ID: model.HostID{Table: tableID(port), Name: name}, Port: port}
+		h := &model.Host{ID: model.HostID{Table: id, Name: name}, Port: 80, Protocol: protocol}
 		for j := range g.IntN(8) {
-			r := model.Route{Match: g.match(), Status: answerOf(i, j), Source: model.Source{
-				Kind: "HTTPRoute", Name: model.Name{Namespace: "web", Name: fmt.Sprint(j)}}}
-			if g.IntN(4) == 0 {
-				r.CORS = &model.CORS{Methods: []string{"GET"}}
-				for range g.IntN(3) {
-					r.CORS.Origins = append(r.CORS.Origins, g.pick(origins))
-				}
-				if g.IntN(2) == 0 {
-					toBackend(&r)
-					r.Match.Method = g.pick([]string{"", "OPTIONS"})
-				}
-			}
-			h.Routes = append(h.Routes, r)
+			h.Routes = append(h.Routes, g.route(i, j))
 		}
-		tb[name] = h
+		tb.hosts[name] = h
 	}
 	return tb
+}
+
+func (g gen) route(host, number int) model.Route {
+	r := model.Route{Match: g.match(), Status: answerOf(host, number), Source: model.Source{
+		Kind: "HTTPRoute", Name: model.Name{Namespace: "web", Name: fmt.Sprint(number)}}}
+	if g.IntN(4) == 0 {
+		r.CORS = &model.CORS{Methods: []string{"GET"}}
+		for range g.IntN(3) {
+			r.CORS.Origins = append(r.CORS.Origins, g.pick(origins))
+		}
+		if g.IntN(2) == 0 {
+			toBackend(&r)
+			r.Match.Method = g.pick([]string{"", "OPTIONS"})
+		}
+	}
+	// Which route it was, where the status is not the route's own.
+	r.ResponseHeaders = &model.HeaderEdit{Set: []model.Header{{Name: "x-route", Value: fmt.Sprint(answerOf(host, number))}}}
+	return r
+}
+
+// port is one listener with its tables.
+type port struct {
+	*model.Listener
+	tables map[model.TableID]*table
+}
+
+func (g gen) plainPort(number int32) *port {
+	id := tableID(number)
+	return &port{
+		&model.Listener{Gateway: model.Name{Namespace: "infra", Name: "edge"}, Port: number, Protocol: model.HTTP, Table: id},
+		map[model.TableID]*table{id: g.table(id, model.HTTP)},
+	}
+}
+
+const certificate = model.SecretID("certificate/infra/edge")
+
+// tlsPort has two or three HTTPS listeners, each of which may have hosts of any name.
+func (g gen) tlsPort(number int32) *port {
+	p := &port{&model.Listener{Gateway: model.Name{Namespace: "infra", Name: "edge"}, Port: number, Protocol: model.TLS}, map[model.TableID]*table{}}
+	names := slices.Clone(hostNames)
+	g.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
+	names = names[:2+g.IntN(2)]
+	slices.Sort(names)
+	for i, name := range names {
+		id := tableID(number) + "/" + model.TableID(name)
+		tb := g.table(id, model.HTTPS)
+		tb.Misdirected = slices.Delete(slices.Clone(names), i, i+1)
+		p.tables[id] = tb
+		p.Chains = append(p.Chains, model.Chain{ServerName: name, Table: id, Terminate: &model.Termination{Certificates: []model.SecretID{certificate}}})
+	}
+	return p
 }
 
 // backend is the cluster of routes that forward: it answers with the status that the route asks for.
@@ -145,10 +195,10 @@ func startBackend(t *testing.T) []envoy.Resource {
 	return []envoy.Resource{cluster, endpoints}
 }
 
-func (g gen) request(tb table) traffic.Request {
+func (g gen) request(tb *table) traffic.Request {
 	r := traffic.Request{Method: g.pick(methods), Host: g.pick(hostForms), Path: g.path()}
 	// Most requests are made after a route, so that they come near one.
-	if h := tb[g.pick(hostNames)]; h != nil && len(h.Routes) > 0 && g.IntN(4) > 0 {
+	if h := tb.hosts[g.pick(hostNames)]; h != nil && len(h.Routes) > 0 && g.IntN(4) > 0 {
 		r.Host = strings.Replace(h.ID.Name, "*", g.pick([]string{"x", "X.y", "*"}), 1) + g.pick([]string{"", "", "", ".", ":80", ".:80"})
 		g.after(&r, &h.Routes[g.IntN(len(h.Routes))])
 	}
@@ -159,6 +209,9 @@ func (g gen) request(tb table) traffic.Request {
 		if name := g.pick(headers); name != "host" {
 			r.Headers = append(r.Headers, model.Header{Name: g.case_(name), Value: g.pick(values)})
 		}
+	}
+	if g.IntN(5) == 0 {
+		r.Headers = append(r.Headers, model.Header{Name: g.case_("content-type"), Value: g.pick(calls)})
 	}
 	if g.IntN(5) == 0 {
 		r.Method = "OPTIONS"
@@ -191,6 +244,9 @@ func (g gen) after(r *traffic.Request, route *model.Route) {
 	}
 	if m.Method != "" {
 		r.Method = m.Method
+	}
+	if m.GRPC && g.IntN(4) > 0 {
+		r.Headers = append(r.Headers, model.Header{Name: "content-type", Value: g.pick(calls)})
 	}
 	for _, h := range m.Headers {
 		v := h.Value
@@ -252,45 +308,138 @@ func bytesOf(r *traffic.Request) string {
 // TestExplainIsWhatEnvoyDoes sends random requests to random tables and compares the answer of a real Envoy with the
 // explanation. Each route answers with a status of its own.
 func TestExplainIsWhatEnvoyDoes(t *testing.T) {
-	const tables, requests, seed = 60, 200, 4
+	const plain, secure, requests, seed = 60, 40, 200, 4
 	g := gen{rand.New(rand.NewPCG(seed, 2026))}
-	all := make([]table, tables)
-	resources := startBackend(t)
-	for i := range all {
-		all[i] = g.table(int32(i + 1))
-		resources = append(resources, all[i].resources(t, int32(i+1))...)
+	ports := make([]*port, plain+secure)
+	all := append(startBackend(t), selfSigned(t))
+	for i := range ports {
+		if number := int32(i + 1); i < plain {
+			ports[i] = g.plainPort(number)
+		} else {
+			ports[i] = g.tlsPort(number)
+		}
+		all = append(all, resources(t, ports[i].Listener, slices.Collect(maps.Values(ports[i].tables))...)...)
 	}
-	addresses := startEnvoy(t, resources)
-	seen := map[int]int{}
-	wrong := 0
-	for i, tb := range all {
-		w := &wire{addr: addresses[int32(i+1)]}
-		lookup := func(name string) *model.Host { return tb[name] }
+	c := &comparison{t: t, seen: map[int]int{}}
+	addresses := startEnvoy(t, all)
+	for _, p := range ports {
+		c.addr, c.wires = addresses[p.Port], map[string]*wire{}
 		for range requests {
-			r := g.request(tb)
-			e := traffic.Explain(lookup, r)
-			want := e.Status
-			if want == 0 {
-				want = statusOf(e.Trials[e.Winner].Route)
-			}
-			status, location, err := w.send(bytesOf(&r), r.Method)
-			if err != nil {
-				t.Fatalf("%q: %v", bytesOf(&r), err)
-			}
-			if seen[min(status, 410)]++; status != want || status == 307 && location != e.Location {
-				t.Errorf("%q:\n Envoy answers %d %s, explained is %d %s (%s), path %s, host %v",
-					bytesOf(&r), status, location, want, e.Location, e.Reason, e.Path, e.Host)
-				if wrong++; wrong == 8 {
-					t.FailNow()
-				}
-			}
+			c.request(g, p)
+		}
+		for _, w := range c.wires {
+			w.close()
+		}
+	}
+	t.Logf("%d requests to %d ports: %v, %d calls of gRPC", len(ports)*requests, len(ports), c.seen, c.calls)
+	for _, status := range []int{0, 200, 204, 307, 400, 404, 421, 422} {
+		if c.seen[status] < 5 {
+			t.Errorf("status %d came %d times: too few to tell", status, c.seen[status])
+		}
+	}
+	if c.calls < 100 {
+		t.Errorf("%d calls of gRPC: too few to tell", c.calls)
+	}
+}
+
+// comparison is Envoy's answers beside the explanations.
+type comparison struct {
+	t     *testing.T
+	addr  string
+	wires map[string]*wire // by server name
+	seen  map[int]int      // by status; 422 for those of routes, 0 for connections that are closed
+	calls int
+	wrong int
+}
+
+func (c *comparison) request(g gen, p *port) {
+	ids := slices.Sorted(maps.Keys(p.tables))
+	r := g.request(p.tables[ids[g.IntN(len(ids))]])
+	serverName := traffic.ServerName(r.Host) // as clients do
+	if g.IntN(3) == 0 {
+		serverName = g.pick([]string{"a.test", "X.Test", "x.shop.test", "y.b.shop.test", "a.b.shop.test", "", "other"})
+	}
+	if strings.ContainsAny(serverName, " *%/:@_[]") || strings.Contains(serverName, "..") || strings.HasSuffix(serverName, ".") || strings.HasPrefix(serverName, ".") {
+		serverName = "" // no client could send it
+	}
+	if p.Protocol == model.HTTP {
+		serverName = ""
+	}
+	connection := traffic.Connect(p.Listener, serverName)
+	w := c.wires[serverName]
+	if w == nil {
+		w = &wire{addr: c.addr}
+		if p.Protocol == model.TLS {
+			w.tls = &tls.Config{ServerName: serverName, InsecureSkipVerify: true}
+		}
+		c.wires[serverName] = w
+	}
+	status, header, err := w.send(bytesOf(&r), r.Method)
+	if connection.Closed() {
+		if err == nil {
+			c.fail("server name %q is answered %d: %s", serverName, status, connection.Reason)
 		}
 		w.close()
+		c.seen[0]++
+		return
 	}
-	t.Logf("%d requests to %d tables: %v", tables*requests, tables, seen)
-	for _, status := range []int{200, 204, 307, 400, 404, 410} {
-		if seen[status] < 5 {
-			t.Errorf("status %d came %d times: too few to tell", status, seen[status])
-		}
+	if err != nil {
+		c.t.Fatalf("server name %q, %s: %q: %v", serverName, connection.Reason, bytesOf(&r), err)
 	}
+	c.compare(p.tables[connection.Table], &r, status, header)
+}
+
+func (c *comparison) compare(tb *table, r *traffic.Request, status int, header http.Header) {
+	e := traffic.Explain(&tb.Table, tb.find, *r)
+	want, route, code := e.Status, "", ""
+	if want == 0 {
+		winner := e.Trials[e.Winner].Route
+		want, route = statusOf(winner), winner.ResponseHeaders.Set[0].Value
+		c.seen[422]++
+	} else {
+		c.seen[want]++
+	}
+	if e.GRPC && (e.Status != 0 || e.Trials[e.Winner].Route.Forward == nil) {
+		n, _ := traffic.GRPCStatus(want)
+		want, code = 200, fmt.Sprint(n)
+		c.calls++
+	}
+	if status != want || header.Get("location") != e.Location || header.Get("x-route") != route || header.Get("grpc-status") != code {
+		c.fail("table %s: %q:\n Envoy answers %d %v, explained is %d, location %q, route %q, gRPC %q (%s), path %s, host %v",
+			tb.ID, bytesOf(r), status, header, want, e.Location, route, code, e.Reason, e.Path, e.Host)
+	}
+}
+
+func (c *comparison) fail(format string, a ...any) {
+	c.t.Errorf(format, a...)
+	if c.wrong++; c.wrong == 8 {
+		c.t.FailNow()
+	}
+}
+
+// selfSigned is the certificate of all HTTPS listeners.
+func selfSigned(t *testing.T) envoy.Resource {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), cryptorand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"edge.test"}}
+	cert, err := x509.CreateCertificate(cryptorand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := envoy.Secret(&model.Secret{
+		ID:          certificate,
+		Certificate: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}),
+		Key:         pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
 }

@@ -23,36 +23,53 @@ type seen struct {
 	path, query  string
 	headers      map[string][]string
 	redirect     bool // the path had escaped slashes: the client is sent to the plain form
+	grpc         bool // the request is a call of gRPC
 }
 
-// read checks and normalises a request; refused says why it is answered 400.
-func (r *Request) read() (s *seen, refused string) {
+// read checks and normalises a request that arrives by a scheme ("http", "https"); refused says why it is answered 400.
+func (r *Request) read(scheme string) (s *seen, refused string) {
 	s = &seen{method: r.Method, host: r.Host, headers: map[string][]string{}}
 	if s.method == "" {
 		s.method = "GET"
 	}
 	if why := badHost(r.Host); why != "" {
-		return nil, why
+		return s, why
 	}
-	target := r.Path
+	for i := range len(r.Path) {
+		if c := r.Path[i]; c <= ' ' || c >= 0x7f {
+			return s, badCharacter
+		}
+	}
+	if why := s.readHeaders(r.Headers); why != "" {
+		return s, why
+	}
+	s.headers["x-forwarded-proto"] = []string{scheme}
+	s.grpc = isGRPC(strings.Join(s.headers["content-type"], "")) // from here on answers are in the words of gRPC
+	return s, s.readPath(r.Path)
+}
+
+const badCharacter = "the path has a character that must be percent-encoded"
+
+func (s *seen) readPath(target string) (refused string) {
 	if target == "" {
 		target = "/"
 	}
-	for i := range len(target) {
-		if c := target[i]; c <= ' ' || c >= 0x7f || c == '#' {
-			return nil, "the path has a character that must be percent-encoded"
-		}
+	if strings.Contains(target, "#") {
+		return badCharacter
 	}
 	path, query, _ := strings.Cut(target, "?")
 	if !strings.HasPrefix(path, "/") {
-		return nil, "the path does not begin with /"
+		return "the path does not begin with /"
 	}
 	s.query = query
 	var sound bool
 	if s.path, s.redirect, sound = normalPath(path); !sound {
-		return nil, "the path has an encoded NUL"
+		return "the path has an encoded NUL"
 	}
-	return s, s.readHeaders(r.Headers)
+	if s.redirect && s.grpc {
+		return "the path has an escaped slash, and clients of gRPC follow no redirect to the plain form"
+	}
+	return ""
 }
 
 // hostBytes are the bytes besides letters and digits that Envoy takes in an authority.
@@ -123,7 +140,6 @@ func (s *seen) readHeaders(headers []model.Header) (refused string) {
 		delete(s.headers, "referer")
 	}
 	s.headers["host"] = []string{s.host}
-	s.headers["x-forwarded-proto"] = []string{"http"}
 	return ""
 }
 

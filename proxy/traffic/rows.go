@@ -2,7 +2,7 @@
 // read it (host, path → backend), a Change is a row before and after.
 //
 // Rows use the notation of service specs, so that what is printed can be written: "/api" is a prefix, "=/x" an exact
-// path, "~/x[0-9]+" a regular expression.
+// path, "~/x[0-9]+" a regular expression, "gRPC shop.v1.Cart/*" the calls of a service.
 package traffic
 
 import (
@@ -15,11 +15,16 @@ import (
 
 // Row is what happens to the requests of one host that match.
 type Row struct {
+	// Listener is where the requests arrive: "http:80", "https:443", with the server name of the connection behind it where
+	// that is not the host ("https:443 *.shop.test"), "tcp:5432", "udp:53", "tls:443".
+	Listener string `json:"listener"`
+	// Host is the hostname; the server name of a connection that is no HTTP, "*" without any.
 	Host string `json:"host"`
-	// Request is the match: "/api", "GET =/x", "/api x-ring: beta".
+	// Request is the match: "/api", "GET =/x", "/api x-ring: beta", "gRPC shop.v1.Cart/Add"; the Listener where nothing more is
+	// asked for.
 	Request string `json:"request"`
 	// Answer is the backend with its share ("shop:8080 (90 %), shop-v2:8080 (10 %)"), the redirect ("308 /new") or
-	// the status ("500"). The namespace of a backend is left out where it is the route's own.
+	// the status ("500"; "UNAVAILABLE" for gRPC, "closed" for connections). The namespace of a backend is left out where it is the route's own.
 	Answer string `json:"answer"`
 	// Details are the other things the route does, one each: "timeout 5s", "set x-a: b".
 	Details []string     `json:"details,omitempty"`
@@ -32,17 +37,33 @@ func Rows(h *model.Host) []Row {
 		return nil
 	}
 	rows := make([]Row, len(h.Routes))
+	listener := listenerOf(h)
 	for i := range h.Routes {
-		rows[i] = row(h.ID.Name, &h.Routes[i])
+		rows[i] = row(listener, h.ID.Name, &h.Routes[i])
 	}
 	return rows
 }
 
-// RowOf is the row of one route of a host.
-func RowOf(h *model.Host, r *model.Route) Row { return row(h.ID.Name, r) }
+// listenerOf is the Listener of a host's rows.
+func listenerOf(h *model.Host) string {
+	if h.Protocol != model.HTTPS {
+		return fmt.Sprintf("http:%d", h.Port)
+	}
+	table := string(h.ID.Table)
+	serverName := table[strings.LastIndexByte(table, '/')+1:]
+	if serverName == h.ID.Name {
+		return fmt.Sprintf("https:%d", h.Port)
+	}
+	return fmt.Sprintf("https:%d %s", h.Port, serverName)
+}
 
-func row(host string, r *model.Route) Row {
-	return Row{Host: host, Request: request(&r.Match), Answer: answer(r), Details: details(r), Source: r.Source}
+// RowOf is the row of one route of a host.
+func RowOf(h *model.Host, r *model.Route) Row { return row(listenerOf(h), h.ID.Name, r) }
+
+func row(listener, host string, r *model.Route) Row {
+	return Row{
+		Listener: listener, Host: host, Request: request(&r.Match), Answer: answer(r), Details: details(r), Source: r.Source,
+	}
 }
 
 func request(m *model.Match) string {
@@ -50,7 +71,11 @@ func request(m *model.Match) string {
 	if m.Method != "" {
 		parts = append(parts, m.Method)
 	}
-	parts = append(parts, [...]string{model.PathPrefix: "", model.PathExact: "=", model.PathRegex: "~"}[m.PathKind]+m.Path)
+	if m.GRPC {
+		parts = append(parts, "gRPC", grpcRequest(m))
+	} else {
+		parts = append(parts, [...]string{model.PathPrefix: "", model.PathExact: "=", model.PathRegex: "~"}[m.PathKind]+m.Path)
+	}
 	for _, h := range m.Headers {
 		parts = append(parts, h.Name+": "+value(h))
 	}
@@ -72,9 +97,9 @@ func answer(r *model.Route) string {
 	case r.Redirect != nil:
 		return redirect(r.Redirect)
 	case r.Forward != nil:
-		return backends(r.Forward.Backends, r.Source.Namespace)
+		return backends(r)
 	default:
-		return fmt.Sprint(r.Status)
+		return statusText(r.Status, r.Match.GRPC)
 	}
 }
 
@@ -100,28 +125,51 @@ func pathEdit(p *model.PathEdit) string {
 	return p.Value
 }
 
-func backends(bs []model.Backend, namespace string) string {
-	var total uint32
-	for _, b := range bs {
-		total += b.Weight
+func backends(r *model.Route) string {
+	list := make([]share, len(r.Forward.Backends))
+	for i := range r.Forward.Backends {
+		b := &r.Forward.Backends[i]
+		list[i] = share{cluster(b.Cluster, r.Source.Namespace, noBackend(&r.Match)), b.Weight}
+	}
+	return shares(list)
+}
+
+// share is one backend with its weight.
+type share struct {
+	to     string
+	weight uint32
+}
+
+func shares(list []share) string {
+	var total uint64
+	for _, s := range list {
+		total += uint64(s.weight)
 	}
 	var parts []string
-	for _, b := range bs {
-		if b.Weight == 0 {
+	for _, s := range list {
+		if s.weight == 0 {
 			continue
 		}
-		text := cluster(b.Cluster, namespace)
-		if b.Weight != total {
-			text += fmt.Sprintf(" (%.4g %%)", 100*float64(b.Weight)/float64(total))
+		if uint64(s.weight) != total {
+			s.to += fmt.Sprintf(" (%.4g %%)", 100*float64(s.weight)/float64(total))
 		}
-		parts = append(parts, text)
+		parts = append(parts, s.to)
 	}
 	return strings.Join(parts, ", ")
 }
 
-func cluster(c model.ClusterID, namespace string) string {
+// noBackend is what a share without a valid backend answers.
+func noBackend(m *model.Match) string {
+	if m.GRPC {
+		return statusText(503, true)
+	}
+	return "500"
+}
+
+// cluster names a backend; none is what stands for the lack of one.
+func cluster(c model.ClusterID, namespace, none string) string {
 	if c == (model.ClusterID{}) {
-		return "500"
+		return none
 	}
 	name := c.Service.String()
 	if c.Service.Namespace == namespace {
@@ -137,12 +185,13 @@ func details(r *model.Route) []string {
 		d = append(d, "CORS "+strings.Join(r.CORS.Origins, " "))
 	}
 	if r.Forward != nil {
-		d = forward(d, r.Forward, r.Source.Namespace)
+		d = forward(d, r)
 	}
 	return d
 }
 
-func forward(d []string, f *model.Forward, namespace string) []string {
+func forward(d []string, r *model.Route) []string {
+	f, none := r.Forward, noBackend(&r.Match)
 	d = rewrite(d, "", f.Rewrite)
 	d = duration(d, "timeout", f.Timeout)
 	d = duration(d, "backend timeout", f.BackendTimeout)
@@ -151,11 +200,11 @@ func forward(d []string, f *model.Forward, namespace string) []string {
 	}
 	for _, m := range f.Mirrors {
 		d = append(d, fmt.Sprintf("mirror %.4g %% to %s", 100*float64(m.Numerator)/float64(m.Denominator),
-			cluster(m.Cluster, namespace)))
+			cluster(m.Cluster, r.Source.Namespace, "nowhere")))
 	}
 	for i := range f.Backends {
 		b := &f.Backends[i]
-		to := cluster(b.Cluster, namespace) + ": "
+		to := cluster(b.Cluster, r.Source.Namespace, none) + ": "
 		d = edits(d, to, b.RequestHeaders)
 		d = edits(d, to+"answer ", b.ResponseHeaders)
 		d = rewrite(d, to, b.Rewrite)

@@ -83,20 +83,21 @@ func (s *session) withSecrets(b *burst) (late []*resource) {
 	}
 	there := nameSet(b.writes[envoy.SecretType])
 	for _, c := range b.writes[envoy.ClusterType] {
-		b.writes[envoy.SecretType] = s.secretsAhead(b.writes[envoy.SecretType], c, there)
+		b.writes[envoy.SecretType] = s.ahead(b.writes[envoy.SecretType], c, there)
 	}
 	there = map[string]bool{} // what is only sent behind a cluster is dropped if that is refused
 	for _, l := range b.writes[envoy.ListenerType] {
-		late = s.secretsAhead(late, l, there)
+		late = s.ahead(late, l, there)
 	}
 	return late
 }
 
-// secretsAhead appends to rs the secrets that parent names, unless they are there or the proxy will hear of them anyway.
-func (s *session) secretsAhead(rs []*resource, parent *resource, there map[string]bool) []*resource {
-	held := s.subs[envoy.SecretType].held
-	for _, name := range parent.Secrets {
-		r, h := s.state.types[envoy.SecretType][name], held[name]
+// ahead appends to rs what parent needs, unless it is there or the proxy has asked for it.
+func (s *session) ahead(rs []*resource, parent *resource, there map[string]bool) []*resource {
+	t := parent.needed()
+	held := s.subs[t].held
+	for _, name := range parent.needs {
+		r, h := s.state.types[t][name], held[name]
 		if r == nil || h.wanted {
 			continue
 		}
@@ -118,17 +119,7 @@ func (s *session) withRoutes(b *burst) {
 	}
 	there := nameSet(b.writes[envoy.RouteType])
 	for _, scope := range b.writes[envoy.ScopeType] {
-		r := s.state.types[envoy.RouteType][scope.child]
-		h := sub.held[scope.child]
-		if r == nil || h.wanted {
-			continue
-		}
-		h.ahead = true
-		sub.held[r.Name] = h
-		if !there[r.Name] {
-			there[r.Name] = true
-			b.write(r)
-		}
+		b.writes[envoy.RouteType] = s.ahead(b.writes[envoy.RouteType], scope, there)
 	}
 }
 
@@ -151,9 +142,9 @@ func (s *session) write(rs []*resource, perResponse int) {
 	}
 	rs = append(sorted, known...)
 	for len(rs) > 0 {
-		n, size := 1, len(rs[0].Body)
-		for n < len(rs) && n < perResponse && size+len(rs[n].Body) <= maxBytes {
-			size += len(rs[n].Body)
+		n, size := 1, len(rs[0].body)
+		for n < len(rs) && n < perResponse && size+len(rs[n].body) <= maxBytes {
+			size += len(rs[n].body)
 			n++
 		}
 		s.respond(response{typ: rs[0].Type, writes: rs[:n:n]})
@@ -196,7 +187,7 @@ func (s *session) respond(r response) {
 	for _, w := range r.writes {
 		was.names = append(was.names, w.Name)
 		h := s.subs[r.typ].held[w.Name]
-		h.version, h.since = w.Version, r.nonce
+		h.version, h.since = w.version, r.nonce
 		s.subs[r.typ].held[w.Name] = h
 		s.live.Owe(s.proxy, w.Key)
 	}

@@ -72,7 +72,7 @@ func (m *envoyModel) receive() {
 		return
 	}
 	ack := &discovery.DeltaDiscoveryRequest{TypeUrl: r.typ.URL(), ResponseNonce: strconv.FormatUint(r.nonce, 10)}
-	bad := slices.IndexFunc(r.writes, func(w *resource) bool { return strings.HasPrefix(w.Version, "bad") })
+	bad := slices.IndexFunc(r.writes, func(w *resource) bool { return strings.HasPrefix(w.version, "bad") })
 	apply := r.writes
 	if bad >= 0 {
 		ack.ErrorDetail = &status.Status{Message: "bad"}
@@ -90,16 +90,18 @@ func (m *envoyModel) receive() {
 func (m *envoyModel) apply(w *resource) {
 	if w.Type == envoy.EndpointType || w.Type == envoy.RouteType || w.Type == envoy.SecretType {
 		if m.wanted[w.Type][w.Name] {
-			m.has[w.Type][w.Name] = w.Version
+			m.has[w.Type][w.Name] = w.version
 			if w.Type == envoy.EndpointType {
 				delete(m.warming, w.Name)
 			}
 		}
 		return
 	}
-	changed := m.has[w.Type][w.Name] != w.Version
-	m.has[w.Type][w.Name] = w.Version
-	m.nameSecrets(w.Key, w.Secrets)
+	changed := m.has[w.Type][w.Name] != w.version
+	m.has[w.Type][w.Name] = w.version
+	if w.Type != envoy.ScopeType {
+		m.nameSecrets(w.Key, w.needs)
+	}
 	switch w.Type {
 	case envoy.ClusterType:
 		if changed {
@@ -108,11 +110,12 @@ func (m *envoyModel) apply(w *resource) {
 		m.want(envoy.EndpointType, w.Name)
 	case envoy.ScopeType:
 		old := m.routes[w.Name]
-		m.routes[w.Name] = w.child
-		if old != w.child {
+		child := strings.Join(w.needs, "")
+		m.routes[w.Name] = child
+		if old != child {
 			m.unwantRoutes(old)
 		}
-		m.want(envoy.RouteType, w.child)
+		m.want(envoy.RouteType, child)
 	}
 }
 
@@ -234,7 +237,7 @@ func (c *converge) randomChange() Change {
 func (c *converge) flush() {
 	for _, r := range c.session.take().responses {
 		for _, w := range r.writes {
-			c.note("sent #%d %s/%s=%q", r.nonce, r.typ, w.Name, w.Version)
+			c.note("sent #%d %s/%s=%q", r.nonce, r.typ, w.Name, w.version)
 		}
 		for _, n := range r.removed {
 			c.note("sent #%d %s/%s removed", r.nonce, r.typ, n)
@@ -306,8 +309,8 @@ func (c *converge) check() {
 	want := func(k envoy.Key) string {
 		r := c.state.get(k)
 		switch {
-		case r != nil && !strings.HasPrefix(r.Version, "bad"):
-			return r.Version
+		case r != nil && !strings.HasPrefix(r.version, "bad"):
+			return r.version
 		case r == nil && k.Type == envoy.EndpointType && c.state.types[envoy.ClusterType][k.Name] != nil:
 			return "none"
 		}
@@ -322,7 +325,7 @@ func (c *converge) check() {
 			}
 			r := c.state.get(k)
 			switch {
-			case r != nil && strings.HasPrefix(r.Version, "bad"):
+			case r != nil && strings.HasPrefix(r.version, "bad"):
 				if !refused[k] {
 					c.fail("%s/%s is bad and not refused", t, name)
 				}
@@ -333,7 +336,7 @@ func (c *converge) check() {
 			}
 		}
 		endpoints := c.state.get(envoy.Key{Type: envoy.EndpointType, Name: name})
-		if c.model.warming[name] && (endpoints == nil || !strings.HasPrefix(endpoints.Version, "bad")) {
+		if c.model.warming[name] && (endpoints == nil || !strings.HasPrefix(endpoints.version, "bad")) {
 			c.fail("cluster %s warms for lack of its endpoints", name)
 		}
 	}

@@ -159,7 +159,7 @@ func (s *session) change(keys []envoy.Key, now time.Time) {
 	s.send(&b, one)
 	for _, r := range unasked {
 		// Not before: what is under way is owed since its own epoch.
-		if h := s.subs[r.Type].held[r.Name]; h.version != r.Version || h.since == 0 {
+		if h := s.subs[r.Type].held[r.Name]; h.version != r.version || h.since == 0 {
 			s.discharge(r.Key) // what names it will bring it, or its subscription
 		}
 	}
@@ -186,7 +186,7 @@ func (s *session) refusesParents(t envoy.Type) bool {
 // again after any change, so that there is an answer for that.
 func (s *session) has(r *resource) bool {
 	h := s.subs[r.Type].held[r.Name]
-	return h.version == r.Version && h.since == 0
+	return h.version == r.version && h.since == 0
 }
 
 // gone adds to a burst what the removal of k from the state means for the proxy.

@@ -10,9 +10,20 @@ import (
 
 // resource is one resource of a fleet, shared by all streams and never changed.
 type resource struct {
-	envoy.Resource
-	// child is the RDS resource that a scope names; empty for the other types.
-	child string
+	envoy.Key
+	version string
+	body    []byte
+	// needs are the names of the resources that proxies ask for because of this one: the routes of a scope, the secrets of a
+	// cluster or listener; without the endpoints of a cluster, which have its own name. Nil for all other types.
+	needs []string
+}
+
+// needed is the type of what a resource needs.
+func (r *resource) needed() envoy.Type {
+	if r.Type == envoy.ScopeType {
+		return envoy.RouteType
+	}
+	return envoy.SecretType
 }
 
 // state is what every proxy of a fleet should have.
@@ -66,11 +77,8 @@ func named(r *resource) []envoy.Key {
 	if r.Type == envoy.ClusterType {
 		keys = append(keys, envoy.Key{Type: envoy.EndpointType, Name: r.Name})
 	}
-	if r.child != "" {
-		keys = append(keys, envoy.Key{Type: envoy.RouteType, Name: r.child})
-	}
-	for _, name := range r.Secrets {
-		keys = append(keys, envoy.Key{Type: envoy.SecretType, Name: name})
+	for _, name := range r.needs {
+		keys = append(keys, envoy.Key{Type: r.needed(), Name: name})
 	}
 	return keys
 }
@@ -84,34 +92,32 @@ func (s *state) apply(c Change, old *resource) bool {
 		}
 		return old != nil
 	}
-	r := &resource{Resource: c}
+	r := &resource{Key: c.Key, version: c.Version, body: c.Body, needs: c.Secrets}
 	if old != nil {
-		if old.Version == c.Version {
+		if old.version == c.Version {
 			return false
 		}
 		s.count(old, -1)
 		r.Name = old.Name // one string for the map and all streams
 	}
 	if c.Type == envoy.ScopeType {
-		r.child = routesOf(c.Body)
+		r.needs = routesOf(c.Body)
 	}
 	s.count(r, 1)
 	s.types[c.Type][r.Name] = r
 	return true
 }
 
-// count records that a resource which names others came (by is 1) or went (-1).
+// count records that a resource which needs others came (by is 1) or went (-1).
 func (s *state) count(r *resource, by int) {
-	add := func(counts map[string]int, name string) {
+	counts := s.secrets
+	if r.Type == envoy.ScopeType {
+		counts = s.scopes
+	}
+	for _, name := range r.needs {
 		if counts[name] += by; counts[name] == 0 {
 			delete(counts, name)
 		}
-	}
-	if r.child != "" {
-		add(s.scopes, r.child)
-	}
-	for _, name := range r.Secrets {
-		add(s.secrets, name)
 	}
 }
 
@@ -145,12 +151,12 @@ func (s *state) all() []envoy.Key {
 }
 
 // routesOf reads which RDS resource a scope names. A scope that cannot be read names none; Envoy will say why.
-func routesOf(scope []byte) string {
+func routesOf(scope []byte) []string {
 	var m route.ScopedRouteConfiguration
-	if err := proto.Unmarshal(scope, &m); err != nil {
-		return ""
+	if err := proto.Unmarshal(scope, &m); err != nil || m.GetRouteConfigurationName() == "" {
+		return nil
 	}
-	return m.GetRouteConfigurationName()
+	return []string{m.GetRouteConfigurationName()}
 }
 
 // noEndpoints is the empty assignment for a cluster whose endpoints are not known: without any, it would warm until
@@ -160,7 +166,5 @@ func noEndpoints(cluster string) *resource {
 	if err != nil {
 		return nil // the name is not UTF-8: no cluster has it
 	}
-	return &resource{Resource: envoy.Resource{
-		Key: envoy.Key{Type: envoy.EndpointType, Name: cluster}, Version: "none", Body: body,
-	}}
+	return &resource{Key: envoy.Key{Type: envoy.EndpointType, Name: cluster}, version: "none", body: body}
 }

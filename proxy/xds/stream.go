@@ -192,8 +192,8 @@ func (r response) message() *discovery.DeltaDiscoveryResponse {
 	m.Resources = make([]*discovery.Resource, len(r.writes))
 	for i, w := range r.writes {
 		body, res := &bodies[i], &resources[i]
-		body.TypeUrl, body.Value = m.TypeUrl, w.Body
-		res.Name, res.Version, res.Resource = w.Name, w.Version, body
+		body.TypeUrl, body.Value = m.TypeUrl, w.body
+		res.Name, res.Version, res.Resource = w.Name, w.version, body
 		m.Resources[i] = res
 	}
 	return m

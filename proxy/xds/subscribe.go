@@ -65,8 +65,8 @@ func (s *session) open(t envoy.Type, req *discovery.DeltaDiscoveryRequest, now t
 func (s *session) recall(t envoy.Type, name, version string) {
 	if r := s.state.types[t][name]; r != nil {
 		name = r.Name
-		if version == r.Version {
-			version = r.Version
+		if version == r.version {
+			version = r.version
 		}
 	}
 	s.subs[t].held[name] = held{version: version}

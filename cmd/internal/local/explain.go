@@ -107,7 +107,7 @@ func (s *Stack) Hosts() (hosts []string, ports []int32) {
 }
 
 func (s *Stack) explain(g *gatewayrules.Result, socket *model.Listener, r traffic.Request) Explanation {
-	in := traffic.Explain(func(name string) *model.Host {
+	in := traffic.Explain(g.Table(socket.Table), func(name string) *model.Host {
 		return s.engine.Host(model.HostID{Table: socket.Table, Name: name})
 	}, r)
 	out := Explanation{

@@ -1,0 +1,62 @@
+// Package network lays out the addresses of a test cluster.
+//
+// All clusters of a machine share 198.18.0.0/15, which is set aside for tests and never routed (RFC 2544). Each has a slot, a quarter of it:
+//
+//	.0.0/24   the link: .0.1 is the host, .0.2 the node
+//	.1.0/24   addresses for Services of type LoadBalancer: .1.1 to .1.239; from .1.240 on free for static addresses
+//	.4.0/22   pods
+//	.64.0/18  cluster addresses of Services
+//
+// So one route on the host reaches everything of a cluster, and slot 0 begins at 198.18.0.0.
+package network
+
+import (
+	"fmt"
+	"net/netip"
+)
+
+// Slots is how many clusters fit on a machine.
+const Slots = 4
+
+// Plan holds the addresses of one cluster.
+type Plan struct {
+	Slot       int
+	All        netip.Prefix // everything below
+	Link       netip.Prefix
+	Host, Node netip.Addr // the two ends of the link
+	PoolFirst  netip.Addr // the first and the last address for Services of type LoadBalancer
+	PoolLast   netip.Addr
+	Pods       netip.Prefix
+	Services   netip.Prefix
+	API        netip.Addr // Service default/kubernetes, always the first of Services
+	DNS        netip.Addr // Service kube-system/kube-dns
+}
+
+// New lays out the slot, which is at least 0 and less than Slots.
+func New(slot int) (Plan, error) {
+	if slot < 0 || slot >= Slots {
+		return Plan{}, fmt.Errorf("network slot %d: only 0 to %d exist", slot, Slots-1)
+	}
+	at := func(third, last int) netip.Addr {
+		return netip.AddrFrom4([4]byte{198, byte(18 + slot/2), byte(slot%2*128 + third), byte(last)})
+	}
+	return Plan{
+		Slot:      slot,
+		All:       netip.PrefixFrom(at(0, 0), 17),
+		Link:      netip.PrefixFrom(at(0, 0), 24),
+		Host:      at(0, 1),
+		Node:      at(0, 2),
+		PoolFirst: at(1, 1),
+		PoolLast:  at(1, 239),
+		Pods:      netip.PrefixFrom(at(4, 0), 22),
+		Services:  netip.PrefixFrom(at(64, 0), 18),
+		API:       at(64, 1),
+		DNS:       at(64, 10),
+	}, nil
+}
+
+// Interface is the host's end of the link.
+func (p Plan) Interface() string { return fmt.Sprintf("hgcluster%d", p.Slot) }
+
+// Cgroup is the control group below which the pods run.
+func (p Plan) Cgroup() string { return fmt.Sprintf("headgate-testcluster-%d", p.Slot) }

@@ -1,0 +1,155 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"headgate.dev/deploy/testcluster/internal/network"
+)
+
+// FreeSlot is the first slot that no cluster of this machine uses.
+func FreeSlot() (int, error) {
+	for slot := range network.Slots {
+		if !slotTaken(slot) {
+			return slot, nil
+		}
+	}
+	return 0, fmt.Errorf("all %d network slots of this machine are in use by other clusters; `testcluster down --dir DIR` one of them", network.Slots)
+}
+
+// slotTaken says whether a cluster that runs uses the slot: the link ends with its node.
+func slotTaken(slot int) bool {
+	p, err := network.New(slot)
+	if err != nil {
+		return false
+	}
+	_, err = net.InterfaceByName(p.Interface())
+	return err == nil
+}
+
+// Start writes what a new cluster needs, starts its node and links it with the host. It returns when the init runs, long before the cluster is ready.
+func Start(l Layout, spec Spec) error {
+	p, err := spec.Plan()
+	if err != nil {
+		return err
+	}
+	if err := l.WriteConfig(p, spec.CNI, snapshotter(l.Dir)); err != nil {
+		return fmt.Errorf("writing the configuration: %w", err)
+	}
+	if err := l.WritePKI(p); err != nil {
+		return err
+	}
+	if err := writeJSON(l.specFile(), spec); err != nil {
+		return err
+	}
+	release, pid, err := l.clone()
+	if err != nil {
+		return err
+	}
+	defer release.Close()
+	record, err := Describe(pid)
+	if err != nil {
+		return err
+	}
+	if err := writeJSON(l.recordFile(), record); err != nil {
+		return err
+	}
+	if err := link(p, pid); err != nil {
+		// Without the record nobody takes the link of another cluster, which may be what was in the way, for this one's.
+		err = fmt.Errorf("linking node and host: %w", err)
+		return errors.Join(err, record.Stop(context.Background(), time.Second), os.Remove(l.recordFile()))
+	}
+	_, err = release.Write([]byte{1})
+	return err
+}
+
+// clone starts the init in its namespaces. It waits until something is written to release, and ends when that is closed before.
+func (l Layout) clone() (release *os.File, pid int, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, 0, err
+	}
+	out, err := os.OpenFile(l.LogFile("node"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o644)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer out.Close()
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		return nil, 0, err
+	}
+	defer reader.Close()
+	cmd := exec.Command(self, InitCommand, l.Dir)
+	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = "/", out, out, []*os.File{reader}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWIPC}
+	if err := cmd.Start(); err != nil {
+		writer.Close()
+		return nil, 0, fmt.Errorf("starting the node in namespaces of its own: %w; that needs CAP_SYS_ADMIN", err)
+	}
+	pid = cmd.Process.Pid
+	go cmd.Wait() //nolint:errcheck // only so that it is buried while this process lives
+	return writer, pid, nil
+}
+
+// link makes a pair of interfaces, one end here and one in the node, and the one route that reaches everything of the cluster.
+func link(p network.Plan, pid int) error {
+	return ip(
+		fmt.Sprintf("link add %s type veth peer name eth0 netns %d", p.Interface(), pid),
+		fmt.Sprintf("addr add %s/%d dev %s", p.Host, p.Link.Bits(), p.Interface()),
+		fmt.Sprintf("link set %s up", p.Interface()),
+		fmt.Sprintf("route add %s via %s dev %s", p.All, p.Node, p.Interface()),
+	)
+}
+
+// Stop ends the node and removes everything but the logs. A node that does not run leaves remains: they are removed too.
+func Stop(ctx context.Context, l Layout) error {
+	record := l.Record()
+	ours := record.Alive()
+	if err := record.Stop(ctx, 10*time.Second); err != nil {
+		return err
+	}
+	if spec, err := l.Spec(); err == nil && (ours || !slotTaken(spec.Slot)) {
+		p, err := spec.Plan()
+		if err != nil {
+			return err
+		}
+		if err := unlink(p); err != nil {
+			return err
+		}
+		if err := removeCgroup(p.Cgroup()); err != nil {
+			return err
+		}
+	}
+	for _, path := range []string{l.Data(), l.Config(), l.PKI(), l.Kubeconfig(), l.daemonFile(), l.recordFile(), l.specFile()} {
+		if err := os.RemoveAll(path); err != nil {
+			return fmt.Errorf("removing the cluster's state: %w", err)
+		}
+	}
+	return nil
+}
+
+// unlink removes the link now: the kernel frees the node's namespace, and the link with it, only some seconds later.
+func unlink(p network.Plan) error {
+	err := ip("link delete " + p.Interface())
+	if err != nil && !slotTaken(p.Slot) { // it was faster
+		return nil
+	}
+	return err
+}
+
+// snapshotter is how containerd stacks layers below dir: an overlay cannot lie on another one.
+func snapshotter(dir string) string {
+	var s unix.Statfs_t
+	if err := unix.Statfs(dir, &s); err == nil && s.Type == unix.OVERLAYFS_SUPER_MAGIC {
+		return "native"
+	}
+	return "overlayfs"
+}

@@ -111,3 +111,34 @@ envoy: ## get Envoy, unless a fitting one is on PATH or in HEADGATE_ENVOY
 $(LINTER): deploy/tools/golangci-lint/go.mod deploy/tools/golangci-lint/go.sum
 	cd deploy/tools/golangci-lint && go build -o '$(CURDIR)/$@' github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 	@touch $@
+
+# The test cluster: a real Kubernetes on this machine, which must be Linux and root. HEADGATE_TESTCLUSTER_DIR names another one than the usual.
+CLUSTER := $(CURDIR)/bin/testcluster
+
+.PHONY: bin/testcluster
+bin/testcluster:
+	@cd deploy/testcluster && go build -o '$(CLUSTER)' .
+
+.PHONY: cluster-deps
+cluster-deps: bin/testcluster ## install the Debian packages that the test cluster needs
+	@'$(CLUSTER)' packages --install
+
+.PHONY: cluster-up
+cluster-up: bin/testcluster ## take the test cluster up (the first time builds Kubernetes, some ten minutes)
+	@'$(CLUSTER)' up
+
+.PHONY: cluster-down
+cluster-down: bin/testcluster ## stop the test cluster; what was built stays in the user's cache
+	@'$(CLUSTER)' down
+
+.PHONY: cluster-status
+cluster-status: bin/testcluster ## show what runs in the test cluster
+	@'$(CLUSTER)' status
+
+.PHONY: test-cluster
+test-cluster: export HEADGATE_TESTCLUSTER := $(CLUSTER)
+test-cluster: cluster-up ## run the tests that need a cluster, in the test cluster, which stays up
+	cd deploy/testcluster && go vet -tags cluster ./... && go test -tags cluster -count 1 ./...
+	@dirs=$$(find . -name '*_cluster_test.go' -not -path './deploy/testcluster/*' -exec dirname {} \; | sort -u); \
+	test -z "$$dirs" && exit 0; KUBECONFIG=$$('$(CLUSTER)' kubeconfig) || exit 1; export KUBECONFIG; set -x; \
+	go test -tags cluster -count 1 -timeout 40m -run '^TestCluster' $(TESTFLAGS) $$dirs

@@ -197,19 +197,19 @@ pods can use it. Give such containers imagePullPolicy Never or IfNotPresent.`,
 }
 
 func (t *tool) crds() *cobra.Command {
-	replace := false
+	var o cluster.CRDOptions
 	c := &cobra.Command{
 		Use:       "crds standard|experimental",
 		Short:     "Install the Gateway API CRDs of a channel",
 		Args:      cobra.ExactArgs(1),
 		ValidArgs: cluster.Channels,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			err := t.cluster.CRDs(cmd.Context(), args[0], replace)
+			err := t.cluster.CRDs(cmd.Context(), args[0], o)
 			t.print.Done()
 			return err
 		},
 	}
-	c.Flags().BoolVar(&replace, "replace", false, "remove the CRDs of another channel or version first, with all their objects")
+	c.Flags().BoolVar(&o.Replace, "replace", false, "remove the CRDs of another channel or version first, with all their objects")
 	return c
 }
 

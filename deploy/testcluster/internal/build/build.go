@@ -10,7 +10,6 @@ import (
 	"io"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -26,31 +25,33 @@ import (
 // Progress is told what is under way: a line that is replaced by the next with the same subject.
 type Progress func(subject, state string)
 
-// Store is the directory of the cache that all clusters of a user share.
-func Store() (string, error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", fmt.Errorf("finding the user's cache: %w; set XDG_CACHE_HOME to a directory that can be written", err)
-	}
-	return filepath.Join(cache, "headgate", "testcluster"), nil
+// Store is the part of the user's cache that all clusters share.
+type Store struct {
+	Dir      string
+	Versions pin.Versions
+	Progress Progress
 }
 
-// Dir is where the programs of c are, or will be.
-func Dir(store string, c pin.Component) string {
-	return filepath.Join(store, c.Key(runtime.GOOS+"/"+runtime.GOARCH))
+// NewStore finds the user's cache.
+func NewStore(v pin.Versions, progress Progress) (Store, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return Store{}, fmt.Errorf("finding the user's cache: %w; set XDG_CACHE_HOME to a directory that can be written", err)
+	}
+	return Store{filepath.Join(cache, "headgate", "testcluster"), v, progress}, nil
 }
 
 // Component builds c unless the store has it, and returns the directory of its programs. Of several at the same time one
 // builds and the others wait.
-func Component(ctx context.Context, store string, c pin.Component, progress Progress) (string, error) {
-	dir, subject := Dir(store, c), c.Name+" "+c.Version
+func (s Store) Component(ctx context.Context, c pin.Component) (string, error) {
+	dir, subject := filepath.Join(s.Dir, c.Key(runtime.GOOS+"/"+runtime.GOARCH)), c.Name+" "+c.Version
 	if complete(dir) {
 		return dir, nil
 	}
-	if err := os.MkdirAll(store, 0o755); err != nil {
+	if err := os.MkdirAll(s.Dir, 0o755); err != nil {
 		return "", fmt.Errorf("making the cache: %w; set XDG_CACHE_HOME to a directory that can be written", err)
 	}
-	unlock, err := Lock(dir+".lock", func() { progress(subject, "waiting for another build of it") })
+	unlock, err := Lock(dir+".lock", func() { s.Progress(subject, "waiting for another build of it") })
 	if err != nil {
 		return "", err
 	}
@@ -58,12 +59,12 @@ func Component(ctx context.Context, store string, c pin.Component, progress Prog
 	if complete(dir) {
 		return dir, nil
 	}
-	work, err := os.MkdirTemp(store, ".build-")
+	work, err := os.MkdirTemp(s.Dir, ".build-")
 	if err != nil {
 		return "", err
 	}
 	defer os.RemoveAll(work) //nolint:errcheck // a temporary directory
-	if err := compile(ctx, work, c, func(s string) { progress(subject, s) }); err != nil {
+	if err := s.compile(ctx, work, c, func(state string) { s.Progress(subject, state) }); err != nil {
 		return "", fmt.Errorf("building %s: %w", subject, err)
 	}
 	if err := os.Rename(filepath.Join(work, "bin"), dir); err != nil {
@@ -78,7 +79,7 @@ func complete(dir string) bool {
 	return err == nil
 }
 
-func compile(ctx context.Context, work string, c pin.Component, progress func(string)) error {
+func (s Store) compile(ctx context.Context, work string, c pin.Component, progress func(string)) error {
 	for name, text := range map[string]string{"go.mod": c.Mod, "go.sum": c.Sum, c.SourceName: c.Source} {
 		if err := os.WriteFile(filepath.Join(work, name), []byte(text), 0o644); err != nil {
 			return err
@@ -89,7 +90,7 @@ func compile(ctx context.Context, work string, c pin.Component, progress func(st
 		return err
 	}
 	for _, program := range slices.Sorted(maps.Keys(c.Programs)) {
-		if err := goBuild(ctx, work, c.Flags(), []string{filepath.Join(bin, program), c.Programs[program]}, progress); err != nil {
+		if err := s.goBuild(ctx, work, c.Flags(), []string{filepath.Join(bin, program), c.Programs[program]}, progress); err != nil {
 			return err
 		}
 	}
@@ -97,10 +98,9 @@ func compile(ctx context.Context, work string, c pin.Component, progress func(st
 }
 
 // goBuild runs `go build` for [output, package], counting the packages it compiles.
-func goBuild(ctx context.Context, work string, flags, target []string, progress func(string)) error {
-	args := append(append([]string{"build", "-v", "-mod=readonly"}, flags...), "-o")
-	cmd := exec.CommandContext(ctx, "go", append(args, target...)...)
-	cmd.Dir, cmd.Env = work, append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
+func (s Store) goBuild(ctx context.Context, work string, flags, target []string, progress func(string)) error {
+	cmd := s.Versions.Go(ctx, work, slices.Concat([]string{"build", "-v", "-mod=readonly"}, flags, []string{"-o"}, target)...)
+	cmd.Env = append(cmd.Env, "CGO_ENABLED=0")
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		return err

@@ -30,7 +30,7 @@ const readyLimit = 3 * time.Minute
 
 // Build makes sure that the programs are in the cache and returns their directories.
 func (c *Cluster) Build(ctx context.Context) ([]string, error) {
-	store, err := build.Store()
+	store, err := build.NewStore(c.Versions, c.Progress)
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +40,7 @@ func (c *Cluster) Build(ctx context.Context) ([]string, error) {
 	}
 	var bin []string
 	for _, component := range append(components, pin.Pause(c.Versions, c.PauseSource)) {
-		dir, err := build.Component(ctx, store, component, c.Progress)
+		dir, err := store.Component(ctx, component)
 		if err != nil {
 			return nil, err
 		}
@@ -70,11 +70,7 @@ func (c *Cluster) Up(ctx context.Context, slot int) error {
 	if err := c.start(ctx, slot, bin); err != nil {
 		return err
 	}
-	spec, err := c.Layout.Spec()
-	if err != nil {
-		return err
-	}
-	plan, err := spec.Plan()
+	spec, plan, err := c.Layout.Spec()
 	if err != nil {
 		return err
 	}
@@ -84,7 +80,7 @@ func (c *Cluster) Up(ctx context.Context, slot int) error {
 // start starts the node unless it runs.
 func (c *Cluster) start(ctx context.Context, slot int, bin []string) error {
 	if c.Layout.Record().Alive() {
-		spec, err := c.Layout.Spec()
+		spec, _, err := c.Layout.Spec()
 		if err != nil {
 			return err
 		}
@@ -218,7 +214,7 @@ func (c *Cluster) Running() (node.Spec, node.Record, error) {
 	if !record.Alive() {
 		return node.Spec{}, record, ErrDown
 	}
-	spec, err := c.Layout.Spec()
+	spec, _, err := c.Layout.Spec()
 	return spec, record, err
 }
 

@@ -12,7 +12,9 @@ import (
 	"strings"
 
 	"headgate.dev/deploy/testcluster/internal/kube"
+	"headgate.dev/deploy/testcluster/internal/network"
 	"headgate.dev/deploy/testcluster/internal/node"
+	"headgate.dev/deploy/testcluster/internal/pin"
 )
 
 // Channels are those in which Gateway API publishes its CRDs.
@@ -48,9 +50,14 @@ func installed(ctx context.Context, api *kube.Client) ([]string, error) {
 	return found, nil
 }
 
-// CRDs installs the Gateway API CRDs of the channel. Others that are there are in the way, unless replace: then they are removed first,
-// with all their objects.
-func (c *Cluster) CRDs(ctx context.Context, channel string, replace bool) error {
+// CRDOptions say how CRDs are installed.
+type CRDOptions struct {
+	// Replace removes the CRDs of another channel or version first, with all their objects; otherwise they are in the way.
+	Replace bool
+}
+
+// CRDs installs the Gateway API CRDs of the channel.
+func (c *Cluster) CRDs(ctx context.Context, channel string, o CRDOptions) error {
 	if !slices.Contains(Channels, channel) {
 		return fmt.Errorf("channel %q: only %s exist", channel, strings.Join(Channels, " and "))
 	}
@@ -58,7 +65,24 @@ func (c *Cluster) CRDs(ctx context.Context, channel string, replace bool) error 
 	if err != nil {
 		return err
 	}
-	p, err := spec.Plan()
+	c.Progress("Gateway API CRDs", "fetching "+c.Versions["gateway-api"])
+	source, err := crdSource(ctx, c.Versions)
+	if err != nil {
+		return err
+	}
+	if err := c.makeRoom(ctx, spec, channel, source, o); err != nil {
+		return err
+	}
+	c.Progress("Gateway API CRDs", "installing "+channel)
+	if err := c.onFiles(ctx, spec, filepath.Join(source, channel), "apply", "--server-side", "--force-conflicts"); err != nil {
+		return err
+	}
+	return c.kubectl(ctx, spec, "wait", "--for=condition=Established", "--timeout=60s", "crd", "--all")
+}
+
+// makeRoom removes the CRDs of another channel or version, or says that they are in the way.
+func (c *Cluster) makeRoom(ctx context.Context, spec node.Spec, channel, source string, o CRDOptions) error {
+	p, err := network.New(spec.Slot)
 	if err != nil {
 		return err
 	}
@@ -66,55 +90,51 @@ func (c *Cluster) CRDs(ctx context.Context, channel string, replace bool) error 
 	if err != nil {
 		return err
 	}
-	c.Progress("Gateway API CRDs", "fetching "+c.Versions["gateway-api"])
-	source, err := crdSource(ctx, c.Versions["gateway-api"])
-	if err != nil {
-		return err
-	}
 	have, err := installed(ctx, api)
 	if err != nil {
 		return err
 	}
-	if want := c.Versions["gateway-api"] + " " + channel; len(have) > 0 && (len(have) > 1 || have[0] != want) {
-		if !replace {
-			return fmt.Errorf("the cluster has the CRDs %s, not %s; --replace removes them first, with all Gateways and routes", strings.Join(have, ", "), want)
-		}
-		c.Progress("Gateway API CRDs", "removing "+strings.Join(have, ", "))
-		for _, ch := range Channels {
-			if err := c.kubectl(ctx, spec, "delete", "--ignore-not-found", "--timeout=60s", "-f", filepath.Join(source, ch)); err != nil {
-				return err
-			}
+	want := c.Versions["gateway-api"] + " " + channel
+	if len(have) == 0 || len(have) == 1 && have[0] == want {
+		return nil
+	}
+	if !o.Replace {
+		return fmt.Errorf("the cluster has the CRDs %s, not %s; --replace removes them first, with all Gateways and routes", strings.Join(have, ", "), want)
+	}
+	c.Progress("Gateway API CRDs", "removing "+strings.Join(have, ", "))
+	for _, ch := range Channels {
+		if err := c.onFiles(ctx, spec, filepath.Join(source, ch), "delete", "--ignore-not-found", "--timeout=60s"); err != nil {
+			return err
 		}
 	}
-	c.Progress("Gateway API CRDs", "installing "+channel)
-	files, err := filepath.Glob(filepath.Join(source, channel, "gateway.*.yaml"))
+	return nil
+}
+
+// onFiles runs kubectl on the manifests of a channel's directory, which also holds files that are none.
+func (c *Cluster) onFiles(ctx context.Context, spec node.Spec, dir string, args ...string) error {
+	files, err := filepath.Glob(filepath.Join(dir, "gateway.*.yaml"))
 	if err != nil {
 		return err
 	}
-	apply, wait := []string{"apply", "--server-side", "--force-conflicts"}, []string{"wait", "--for=condition=Established", "--timeout=60s"}
+	if len(files) == 0 {
+		return fmt.Errorf("no CRDs in %s", dir)
+	}
 	for _, f := range files {
-		apply = append(apply, "-f", f)
-		if !strings.Contains(f, "_vap_") {
-			wait = append(wait, "-f", f)
-		}
+		args = append(args, "-f", f)
 	}
-	if err := c.kubectl(ctx, spec, apply...); err != nil {
-		return err
-	}
-	return c.kubectl(ctx, spec, wait...)
+	return c.kubectl(ctx, spec, args...)
 }
 
 // crdSource is the directory of the CRDs in the module of Gateway API, which is fetched if need be.
-func crdSource(ctx context.Context, version string) (string, error) {
-	cmd := exec.CommandContext(ctx, "go", "mod", "download", "-json", "sigs.k8s.io/gateway-api@v"+version)
-	cmd.Dir, cmd.Env = os.TempDir(), append(os.Environ(), "GOWORK=off")
+func crdSource(ctx context.Context, v pin.Versions) (string, error) {
+	cmd := v.Go(ctx, os.TempDir(), "mod", "download", "-json", "sigs.k8s.io/gateway-api@v"+v["gateway-api"])
 	out, err := cmd.Output()
 	var got struct{ Dir, Error string }
 	if jsonErr := json.Unmarshal(out, &got); jsonErr == nil && got.Error != "" {
 		err = errors.New(got.Error)
 	}
 	if err != nil {
-		return "", fmt.Errorf("fetching Gateway API %s: %w", version, err)
+		return "", fmt.Errorf("fetching Gateway API %s: %w", v["gateway-api"], err)
 	}
 	return filepath.Join(got.Dir, "config", "crd"), nil
 }

@@ -62,7 +62,7 @@ func Fit() error {
 		return errors.New("a test cluster needs root: it makes namespaces, mounts and interfaces; run it as root, in a container or virtual machine if you like")
 	}
 	if missing := MissingPackages(); len(missing) > 0 {
-		return fmt.Errorf("missing on this machine: %s; run `testcluster packages --install` (make cluster-packages), or on Debian: apt-get install -y --no-install-recommends %[1]s",
+		return fmt.Errorf("missing on this machine: %s; on Debian run `testcluster packages --install` (make cluster-deps)",
 			strings.Join(missing, " "))
 	}
 	return nil

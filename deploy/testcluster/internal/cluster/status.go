@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -50,14 +49,11 @@ type Daemon struct {
 // Status looks at the cluster.
 func (c *Cluster) Status(ctx context.Context, now time.Time) (Status, error) {
 	s := Status{State: "down", Dir: c.Layout.Dir}
-	spec, record, err := c.Running()
-	if errors.Is(err, ErrDown) {
+	record := c.Layout.Record()
+	if !record.Alive() {
 		return s, nil
 	}
-	if err != nil {
-		return s, err
-	}
-	p, err := spec.Plan()
+	spec, p, err := c.Layout.Spec()
 	if err != nil {
 		return s, err
 	}
@@ -124,7 +120,6 @@ func (s *Status) measure(daemons []node.Daemon, usage []node.Usage, now time.Tim
 		return u
 	}
 	own(1) // the init
-	own(supervisorPID(usage, s.PID))
 	for _, d := range daemons {
 		line := Daemon{Name: d.Name, State: "ended", Restarts: d.Restarts, LastExit: d.LastExit}
 		if d.Waiting != "" {
@@ -135,17 +130,6 @@ func (s *Status) measure(daemons []node.Daemon, usage []node.Usage, now time.Tim
 		}
 		s.Daemons = append(s.Daemons, line)
 	}
-}
-
-// supervisorPID is the number inside the node of the init's first child: the lowest one above 1 that is not a command of its preparation.
-func supervisorPID(usage []node.Usage, init int) int {
-	lowest := 0
-	for _, u := range usage {
-		if u.HostPID != init && (lowest == 0 || u.PID < lowest) {
-			lowest = u.PID
-		}
-	}
-	return lowest
 }
 
 // Table is the status for people, at most 100 columns wide unless a path is longer.
@@ -175,7 +159,7 @@ func (s Status) Table() string {
 			state += ", before: " + d.LastExit
 		}
 		up := time.Duration(d.Seconds) * time.Second
-		fmt.Fprintf(&b, "%-24s %8d %9s %9d %9s  %s\n", d.Name, d.HostPID, up, d.Restarts, mebibytes(d.MemoryBytes), clip(state, 35))
+		fmt.Fprintf(&b, "%-24s %8d %9s %9d %9s  %s\n", d.Name, d.HostPID, up, d.Restarts, mebibytes(d.MemoryBytes), clip(state, 34))
 	}
 	return b.String()
 }

@@ -154,7 +154,7 @@ func Archive(from string) (io.ReadCloser, error) {
 		if err == nil {
 			err = out.Close()
 		}
-		writer.CloseWithError(err) //nolint:errcheck // always nil
+		writer.CloseWithError(err)
 	}()
 	return reader, nil
 }

@@ -57,18 +57,20 @@ func (c *Client) Ready(ctx context.Context) error { return c.Get(ctx, "/readyz",
 
 // Get reads path into the value that into points at; nil throws the answer away.
 func (c *Client) Get(ctx context.Context, path string, into any) error {
-	return c.do(ctx, http.MethodGet, path, "", "", into)
+	return c.do(ctx, request{http.MethodGet, path, "", ""}, into)
 }
 
 // Patch sends body to path.
 func (c *Client) Patch(ctx context.Context, path, contentType, body string) error {
-	return c.do(ctx, http.MethodPatch, path, contentType, body, nil)
+	return c.do(ctx, request{http.MethodPatch, path, contentType, body}, nil)
 }
 
-func (c *Client) do(ctx context.Context, method, path, contentType, body string, into any) error {
+type request struct{ method, path, contentType, body string }
+
+func (c *Client) do(ctx context.Context, r request, into any) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	response, err := c.send(ctx, method, path, contentType, body)
+	response, err := c.send(ctx, r)
 	if err != nil {
 		return err
 	}
@@ -77,20 +79,20 @@ func (c *Client) do(ctx context.Context, method, path, contentType, body string,
 		return nil
 	}
 	if err := json.NewDecoder(response.Body).Decode(into); err != nil {
-		return fmt.Errorf("reading the answer of %s: %w", path, err)
+		return fmt.Errorf("reading the answer of %s: %w", r.path, err)
 	}
 	return nil
 }
 
-func (c *Client) send(ctx context.Context, method, path, contentType, body string) (*http.Response, error) {
-	request, err := http.NewRequestWithContext(ctx, method, c.server+path, strings.NewReader(body))
+func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
+	out, err := http.NewRequestWithContext(ctx, r.method, c.server+r.path, strings.NewReader(r.body))
 	if err != nil {
 		return nil, err
 	}
-	if contentType != "" {
-		request.Header.Set("Content-Type", contentType)
+	if r.contentType != "" {
+		out.Header.Set("Content-Type", r.contentType)
 	}
-	response, err := c.http.Do(request)
+	response, err := c.http.Do(out)
 	if err != nil {
 		return nil, err
 	}
@@ -100,14 +102,14 @@ func (c *Client) send(ctx context.Context, method, path, contentType, body strin
 	defer response.Body.Close()
 	text, _ := io.ReadAll(io.LimitReader(response.Body, 4<<10))
 	if response.StatusCode == http.StatusNotFound {
-		return nil, fmt.Errorf("%s %s: %w", method, path, ErrNotFound)
+		return nil, fmt.Errorf("%s %s: %w", r.method, r.path, ErrNotFound)
 	}
-	return nil, fmt.Errorf("%s %s: %s: %s", method, path, response.Status, bytes.TrimSpace(text))
+	return nil, fmt.Errorf("%s %s: %s: %s", r.method, r.path, response.Status, bytes.TrimSpace(text))
 }
 
 // Watch calls each for every change below path after the version, in order, until the server ends the watch (nil), each returns an error, or ctx ends.
 func (c *Client) Watch(ctx context.Context, path, version string, each func(kind string, object []byte) error) error {
-	response, err := c.send(ctx, http.MethodGet, path+"?watch=1&resourceVersion="+url.QueryEscape(version), "", "")
+	response, err := c.send(ctx, request{http.MethodGet, path + "?watch=1&resourceVersion=" + url.QueryEscape(version), "", ""})
 	if err != nil {
 		return err
 	}

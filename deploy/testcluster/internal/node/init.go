@@ -3,7 +3,6 @@ package node
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log"
 	"os"
 	"os/exec"
@@ -28,25 +27,12 @@ func Init(dir string) error {
 	if err != nil {
 		return err
 	}
-	spec, err := l.Spec()
+	spec, plan, err := l.Spec()
 	if err != nil {
 		return err
 	}
-	plan, err := spec.Plan()
-	if err != nil {
+	if err := prepare(l, spec, plan); err != nil {
 		return err
-	}
-	if n, err := os.NewFile(linkFD, "link").Read(make([]byte, 1)); n != 1 || err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("waiting for the link to the host: it was not made (%v)", err)
-	}
-	if err := makeCgroup(plan.Cgroup()); err != nil {
-		return fmt.Errorf("making control group %s: %w", plan.Cgroup(), err)
-	}
-	if err := mounts(l, spec); err != nil {
-		return fmt.Errorf("preparing the node's mounts: %w", err)
-	}
-	if err := connect(plan); err != nil {
-		return fmt.Errorf("preparing the node's network: %w", err)
 	}
 	self, err := os.Executable()
 	if err != nil {
@@ -69,6 +55,23 @@ func Init(dir string) error {
 	case <-ended:
 		return errors.New("the supervisor ended")
 	}
+}
+
+// prepare makes the namespaces fit for the daemons, when the host has made the link.
+func prepare(l Layout, spec Spec, plan network.Plan) error {
+	if _, err := os.NewFile(linkFD, "link").Read(make([]byte, 1)); err != nil {
+		return fmt.Errorf("waiting for the link to the host, which was not made: %w", err)
+	}
+	if err := makeCgroup(plan.Cgroup()); err != nil {
+		return fmt.Errorf("making control group %s: %w", plan.Cgroup(), err)
+	}
+	if err := mounts(l, spec); err != nil {
+		return fmt.Errorf("preparing the node's mounts: %w", err)
+	}
+	if err := connect(plan); err != nil {
+		return fmt.Errorf("preparing the node's network: %w", err)
+	}
+	return nil
 }
 
 // bury waits for every process that ends, and returns when pid did.
@@ -109,18 +112,18 @@ func mounts(l Layout, spec Spec) error {
 func hide(keep []string) error {
 	kept := map[string]*os.File{}
 	for _, dir := range keep {
-		real, err := filepath.EvalSymlinks(dir)
+		target, err := filepath.EvalSymlinks(dir)
 		if err != nil {
 			return err
 		}
 		for _, h := range hidden {
-			if !strings.HasPrefix(real, h+"/") {
+			if !strings.HasPrefix(target, h+"/") {
 				continue
 			}
-			if kept[real], err = os.Open(real); err != nil {
+			if kept[target], err = os.Open(target); err != nil {
 				return err
 			}
-			defer kept[real].Close()
+			defer kept[target].Close()
 		}
 	}
 	for _, h := range hidden {
@@ -162,8 +165,8 @@ func tunables(dir string) error {
 	return nil
 }
 
-// connect sets up the node's end of the link. The default route leads to a bridge without ports: programs that look for one are
-// content, and nothing reaches a foreign address by mistake.
+// connect sets up the node's end of the link. The default route, which programs look for, leads to a bridge without ports, and before
+// it the rules refuse all that is not the cluster's: nothing reaches a foreign address by mistake, or waits for it.
 func connect(p network.Plan) error {
 	return ip(
 		"link set lo up",
@@ -172,6 +175,8 @@ func connect(p network.Plan) error {
 		"link add nowhere type bridge",
 		"link set nowhere up",
 		fmt.Sprintf("route add default dev nowhere src %s", p.Node),
+		fmt.Sprintf("rule add pref 10 to %s lookup main", p.All),
+		"rule add pref 20 unreachable",
 	)
 }
 

@@ -67,13 +67,14 @@ type Spec struct {
 	Version string `json:"version"`
 }
 
-// Plan is the addresses of the node.
-func (s Spec) Plan() (network.Plan, error) { return network.New(s.Slot) }
-
-// Spec reads what the node was started with.
-func (l Layout) Spec() (Spec, error) {
+// Spec reads what the node was started with, and its addresses.
+func (l Layout) Spec() (Spec, network.Plan, error) {
 	var s Spec
-	return s, readJSON(l.specFile(), &s)
+	if err := readJSON(l.specFile(), &s); err != nil {
+		return s, network.Plan{}, err
+	}
+	p, err := network.New(s.Slot)
+	return s, p, err
 }
 
 // Daemon is one process as the supervisor sees it.

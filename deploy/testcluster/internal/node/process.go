@@ -74,7 +74,7 @@ func (r Record) Stop(ctx context.Context, grace time.Duration) error {
 	if err != nil || !r.Alive() { // the descriptor first: from here on the id cannot become another process's
 		return nil
 	}
-	defer unix.Close(fd) //nolint:errcheck // only a descriptor
+	defer unix.Close(fd)
 	for _, s := range []unix.Signal{unix.SIGTERM, unix.SIGKILL} {
 		if err := unix.PidfdSendSignal(fd, s, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
 			return fmt.Errorf("ending process %d: %w", r.PID, err)

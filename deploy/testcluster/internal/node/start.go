@@ -37,7 +37,7 @@ func slotTaken(slot int) bool {
 
 // Start writes what a new cluster needs, starts its node and links it with the host. It returns when the init runs, long before the cluster is ready.
 func Start(l Layout, spec Spec) error {
-	p, err := spec.Plan()
+	p, err := network.New(spec.Slot)
 	if err != nil {
 		return err
 	}
@@ -116,11 +116,7 @@ func Stop(ctx context.Context, l Layout) error {
 	if err := record.Stop(ctx, 10*time.Second); err != nil {
 		return err
 	}
-	if spec, err := l.Spec(); err == nil && (ours || !slotTaken(spec.Slot)) {
-		p, err := spec.Plan()
-		if err != nil {
-			return err
-		}
+	if spec, p, err := l.Spec(); err == nil && (ours || !slotTaken(spec.Slot)) {
 		if err := unlink(p); err != nil {
 			return err
 		}

@@ -41,7 +41,7 @@ type supervisor struct {
 	board  board
 }
 
-// board is what is known about the daemons, in their order; mu guards it.
+// board is what is known about the daemons, in their order behind the supervisor itself; mu guards it.
 type board struct {
 	mu      sync.Mutex
 	file    string
@@ -65,11 +65,7 @@ func Supervise(dir string) error {
 	if err != nil {
 		return err
 	}
-	spec, err := l.Spec()
-	if err != nil {
-		return err
-	}
-	plan, err := spec.Plan()
+	spec, plan, err := l.Spec()
 	if err != nil {
 		return err
 	}
@@ -83,12 +79,13 @@ func Supervise(dir string) error {
 	if err := os.Setenv("PATH", s.path); err != nil {
 		return err
 	}
+	s.board.daemons = []Daemon{{Name: "supervisor", PID: os.Getpid(), Since: time.Now().Unix()}}
 	for _, d := range list {
 		s.board.daemons = append(s.board.daemons, Daemon{Name: d.name})
 	}
 	var all sync.WaitGroup
 	for i, d := range list {
-		all.Go(func() { s.keep(ctx, i, d) })
+		all.Go(func() { s.keep(ctx, i+1, d) })
 	}
 	all.Go(func() {
 		if s.await(ctx, []string{"kube-apiserver"}, func(string) {}) {

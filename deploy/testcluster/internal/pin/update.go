@@ -15,6 +15,13 @@ import (
 
 func sorted(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
 
+// Go is a go command in the directory dir, of the pinned version whatever the user's settings say about toolchains and workspaces.
+func (v Versions) Go(ctx context.Context, dir string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "GOWORK=off", "GOTOOLCHAIN=go"+v["go"]+"+auto")
+	return cmd
+}
+
 // Update writes the locks of all components below dir, the source directory of the test cluster, as the versions say.
 // It asks the module proxy; log gets a line for each component.
 func Update(ctx context.Context, v Versions, dir string, log func(string)) error {
@@ -28,14 +35,14 @@ func Update(ctx context.Context, v Versions, dir string, log func(string)) error
 	}
 	for _, c := range list {
 		log(fmt.Sprintf("%s %s ...", c.Name, c.Version))
-		if err := lock(ctx, c, v["go"], to); err != nil {
+		if err := lock(ctx, c, v, to); err != nil {
 			return fmt.Errorf("locking %s %s: %w", c.Name, c.Version, err)
 		}
 	}
 	return nil
 }
 
-func lock(ctx context.Context, c Component, goVersion, to string) error {
+func lock(ctx context.Context, c Component, v Versions, to string) error {
 	work, err := os.MkdirTemp("", "testcluster-pin-")
 	if err != nil {
 		return err
@@ -43,17 +50,16 @@ func lock(ctx context.Context, c Component, goVersion, to string) error {
 	defer os.RemoveAll(work) //nolint:errcheck // a temporary directory
 	replaces := ""
 	if c.Name == "kubernetes" {
-		if replaces, err = staging(ctx, c); err != nil {
+		if replaces, err = staging(ctx, c, v); err != nil {
 			return err
 		}
 	}
-	for name, text := range map[string]string{"go.mod": modFile(c, goVersion, replaces), c.SourceName: c.Source} {
+	for name, text := range map[string]string{"go.mod": modFile(c, v["go"], replaces), c.SourceName: c.Source} {
 		if err := os.WriteFile(filepath.Join(work, name), []byte(text), 0o644); err != nil {
 			return err
 		}
 	}
-	tidy := exec.CommandContext(ctx, "go", "mod", "tidy")
-	tidy.Dir, tidy.Env = work, append(os.Environ(), "GOWORK=off")
+	tidy := v.Go(ctx, work, "mod", "tidy")
 	if out, err := tidy.CombinedOutput(); err != nil {
 		return fmt.Errorf("go mod tidy: %w\n%s", err, out)
 	}
@@ -83,8 +89,8 @@ var stagingLine = regexp.MustCompile(`(?m)^\s*(?:replace )?(k8s\.io/[a-z-]+) => 
 
 // staging replaces what k8s.io/kubernetes takes from its own tree by the same code as it was published, and keeps its
 // GODEBUG settings.
-func staging(ctx context.Context, c Component) (string, error) {
-	out, err := exec.CommandContext(ctx, "go", "mod", "download", "-json", c.Origin+"@v"+c.Version).Output()
+func staging(ctx context.Context, c Component, v Versions) (string, error) {
+	out, err := v.Go(ctx, os.TempDir(), "mod", "download", "-json", c.Origin+"@v"+c.Version).Output()
 	if err != nil {
 		return "", fmt.Errorf("go mod download %s@v%s: %w\n%s", c.Origin, c.Version, err, out)
 	}

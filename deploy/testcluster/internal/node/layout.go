@@ -65,6 +65,8 @@ type Spec struct {
 	CNI string   `json:"cni"`
 	// Version is that of Kubernetes.
 	Version string `json:"version"`
+	// Link is the index of the host's end of the link, which tells it from one of the same name that came later; 0 before it is made.
+	Link int `json:"link"`
 }
 
 // Spec reads what the node was started with, and its addresses.

@@ -18,21 +18,24 @@ import (
 // FreeSlot is the first slot that no cluster of this machine uses.
 func FreeSlot() (int, error) {
 	for slot := range network.Slots {
-		if !slotTaken(slot) {
+		if linkIndex(slot) == 0 {
 			return slot, nil
 		}
 	}
 	return 0, fmt.Errorf("all %d network slots of this machine are in use by other clusters; `testcluster down --dir DIR` one of them", network.Slots)
 }
 
-// slotTaken says whether a cluster that runs uses the slot: the link ends with its node.
-func slotTaken(slot int) bool {
+// linkIndex is the index of the host's end of the slot's link, 0 when no cluster uses the slot.
+func linkIndex(slot int) int {
 	p, err := network.New(slot)
 	if err != nil {
-		return false
+		return 0
 	}
-	_, err = net.InterfaceByName(p.Interface())
-	return err == nil
+	i, err := net.InterfaceByName(p.Interface())
+	if err != nil {
+		return 0
+	}
+	return i.Index
 }
 
 // Start writes what a new cluster needs, starts its node and links it with the host. It returns when the init runs, long before the cluster is ready.
@@ -63,9 +66,11 @@ func Start(l Layout, spec Spec) error {
 		return err
 	}
 	if err := link(p, pid); err != nil {
-		// Without the record nobody takes the link of another cluster, which may be what was in the way, for this one's.
-		err = fmt.Errorf("linking node and host: %w", err)
-		return errors.Join(err, record.Stop(context.Background(), time.Second), os.Remove(l.recordFile()))
+		return errors.Join(fmt.Errorf("linking node and host: %w", err), record.Stop(context.Background(), time.Second))
+	}
+	spec.Link = linkIndex(spec.Slot)
+	if err := writeJSON(l.specFile(), spec); err != nil {
+		return err
 	}
 	_, err = release.Write([]byte{1})
 	return err
@@ -111,18 +116,15 @@ func link(p network.Plan, pid int) error {
 
 // Stop ends the node and removes everything but the logs. A node that does not run leaves remains: they are removed too.
 func Stop(ctx context.Context, l Layout) error {
-	record := l.Record()
-	ours := record.Alive()
-	if err := record.Stop(ctx, 10*time.Second); err != nil {
+	if err := l.Record().Stop(ctx, 10*time.Second); err != nil {
 		return err
 	}
-	if spec, p, err := l.Spec(); err == nil && (ours || !slotTaken(spec.Slot)) {
-		if err := unlink(p); err != nil {
-			return err
-		}
-		if err := removeCgroup(p.Cgroup()); err != nil {
-			return err
-		}
+	spec, p, err := l.Spec()
+	if err == nil {
+		err = release(spec, p)
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
 	}
 	for _, path := range []string{l.Data(), l.Config(), l.PKI(), l.Kubeconfig(), l.daemonFile(), l.recordFile(), l.specFile()} {
 		if err := os.RemoveAll(path); err != nil {
@@ -132,13 +134,19 @@ func Stop(ctx context.Context, l Layout) error {
 	return nil
 }
 
-// unlink removes the link now: the kernel frees the node's namespace, and the link with it, only some seconds later.
-func unlink(p network.Plan) error {
-	err := ip("link delete " + p.Interface())
-	if err != nil && !slotTaken(p.Slot) { // it was faster
+// release gives the slot back, unless another cluster has it by now. The link is removed at once: the kernel frees the node's namespace, and
+// the link with it, only some seconds after its end.
+func release(spec Spec, p network.Plan) error {
+	switch linkIndex(spec.Slot) {
+	case 0:
+	case spec.Link:
+		if err := ip("link delete " + p.Interface()); err != nil && linkIndex(spec.Slot) == spec.Link {
+			return err
+		}
+	default:
 		return nil
 	}
-	return err
+	return removeCgroup(p.Cgroup())
 }
 
 // snapshotter is how containerd stacks layers below dir: an overlay cannot lie on another one.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
-	"slices"
 	"strings"
 
 	"headgate.dev/deploy/testcluster/internal/image"
@@ -29,51 +28,40 @@ func (c *Cluster) Images(ctx context.Context) (map[string]bool, error) {
 	return have, nil
 }
 
-// LoadImage loads an image from an archive (OCI or docker) or from the directory of an OCI layout. A ref names it; without one the archive must.
-// It returns the names that a pod can use, sorted.
+// LoadImage loads an image from an archive (OCI or docker) or from the directory of an OCI layout, and returns the names that a pod can use.
+// A ref names it, besides what the archive says; without one the archive must.
 func (c *Cluster) LoadImage(ctx context.Context, from, ref string) ([]string, error) {
-	archive, err := image.Archive(from)
+	names, err := image.Names(from)
 	if err != nil {
 		return nil, err
 	}
-	before, err := c.images(ctx)
+	// A pod that asks for anything shorter asks for an image of a public registry.
+	if host, rest, _ := strings.Cut(ref, "/"); ref != "" && (!strings.Contains(host, ".") || !strings.Contains(rest, ":")) {
+		return nil, fmt.Errorf("--name %s: a full name has a host and a tag, as in headgate.local/headgate:dev", ref)
+	}
+	if ref != "" {
+		names = append(names, ref)
+	}
+	if len(names) == 0 {
+		return nil, fmt.Errorf("%s has no full name for its image; say one with --name", from)
+	}
+	archive, err := image.Archive(from)
 	if err != nil {
 		return nil, err
 	}
 	if err := c.load(ctx, archive, ref); err != nil {
 		return nil, fmt.Errorf("loading %s: %w", from, err)
 	}
-	after, err := c.images(ctx)
+	have, err := c.Images(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var names []string
-	for name, digest := range after {
-		if before[name] != digest || name == ref {
-			names = append(names, name)
+	for _, name := range names {
+		if !have[name] {
+			return nil, fmt.Errorf("loading %s: the node does not have %s afterwards", from, name)
 		}
 	}
-	slices.Sort(names)
 	return names, nil
-}
-
-// images are digests by name.
-func (c *Cluster) images(ctx context.Context) (map[string]string, error) {
-	cmd, err := c.ctr(ctx, "images", "list")
-	if err != nil {
-		return nil, err
-	}
-	out, err := cmd.Output()
-	if err != nil {
-		return nil, fmt.Errorf("listing images: %w", err)
-	}
-	have := map[string]string{}
-	for line := range strings.Lines(string(out)) {
-		if f := strings.Fields(line); len(f) > 2 && strings.HasPrefix(f[2], "sha256:") && !strings.HasPrefix(f[0], "sha256:") {
-			have[f[0]] = f[2]
-		}
-	}
-	return have, nil
 }
 
 // load imports an archive and closes it.

@@ -3,10 +3,12 @@ package image
 import (
 	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -94,6 +96,9 @@ func TestWriteIsAnImageLayout(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if names, err := Names(dir); err != nil || len(names) != 1 || names[0] != i.Ref {
+		t.Errorf("the names of the directory: %q, %v", names, err)
+	}
 	archive, err := Archive(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -113,5 +118,48 @@ func TestArchiveRefuses(t *testing.T) {
 	}
 	if _, err := Archive("/does/not/exist"); err == nil {
 		t.Error("a path that does not exist is an image")
+	}
+}
+
+func TestNames(t *testing.T) {
+	pack := func(name, text string) []byte {
+		var b bytes.Buffer
+		out := tar.NewWriter(&b)
+		if err := add(out, name, 0o644, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		if err := out.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return b.Bytes()
+	}
+	zip := func(data []byte) []byte {
+		var b bytes.Buffer
+		w := gzip.NewWriter(&b)
+		if _, err := w.Write(data); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return b.Bytes()
+	}
+	docker := pack("manifest.json", `[{"RepoTags":["a.local/x:1","a.local/x:2","a.local/x:1"]}]`)
+	for _, c := range []struct {
+		archive     []byte
+		want, cause string
+	}{
+		{docker, "[a.local/x:1 a.local/x:2]", ""},
+		{zip(docker), "[a.local/x:1 a.local/x:2]", ""},
+		{pack("./index.json", `{"manifests":[{"annotations":{"org.opencontainers.image.ref.name":"a.local/y:1"}},{"annotations":{"org.opencontainers.image.ref.name":"dev"}},{}]}`), "[a.local/y:1]", ""},
+		{pack("index.json", `{`), "[]", "reading index.json"},
+		{pack("other", ``), "[]", "neither"},
+		{[]byte("no archive, but longer than a header of 512 bytes" + strings.Repeat(".", 600)), "[]", "reading the archive"},
+		{nil, "[]", "neither"},
+	} {
+		got, err := names(bytes.NewReader(c.archive))
+		if fmt.Sprint(got) != c.want || (err == nil) != (c.cause == "") || err != nil && !strings.Contains(err.Error(), c.cause) {
+			t.Errorf("got %v, %v; want %s, %s", got, err, c.want, c.cause)
+		}
 	}
 }

@@ -87,7 +87,7 @@ func defaultDir() (string, error) {
 }
 
 func (t *tool) up() *cobra.Command {
-	slot := -1
+	var o cluster.Options
 	c := &cobra.Command{
 		Use:   "up",
 		Short: "Take the cluster up, or mend it; builds what the cache lacks",
@@ -96,7 +96,7 @@ is there. The first build takes about ten minutes of two cores; a start from the
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			start := time.Now()
-			err := t.cluster.Up(cmd.Context(), slot)
+			err := t.cluster.Up(cmd.Context(), o)
 			t.print.Done()
 			if err != nil {
 				return err
@@ -106,7 +106,8 @@ is there. The first build takes about ten minutes of two cores; a start from the
 			return nil
 		},
 	}
-	c.Flags().IntVar(&slot, "slot", -1, "which quarter of 198.18.0.0/15 is the cluster's network, 0 to 3; -1 takes a free one")
+	c.Flags().BoolVar(&o.DualStack, "dual-stack", false, "give everything an IPv6 address too; pods then start a second or two later")
+	c.Flags().IntVar(&o.Slot, "slot", -1, "which quarter of 198.18.0.0/15 is the cluster's network, 0 to 3; -1 takes a free one")
 	return c
 }
 

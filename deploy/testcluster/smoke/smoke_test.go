@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -154,6 +155,7 @@ kind: Service
 metadata: {name: echo, namespace: testcluster-smoke}
 spec:
   type: LoadBalancer
+  ipFamilyPolicy: PreferDualStack
   selector: {app: echo}
   ports: [{port: 80, targetPort: 8080}]
 `
@@ -168,9 +170,13 @@ func TestCluster(t *testing.T) {
 	must(t, manifest, "kubectl", "apply", "-f", "-")
 	kubectl(t, "-n", namespace, "rollout", "status", "deployment/echo", "--timeout=60s")
 	kubectl(t, "-n", namespace, "wait", "service/echo", "--for=jsonpath={.status.loadBalancer.ingress[0].ip}", "--timeout=30s")
-	address := kubectl(t, "-n", namespace, "get", "service", "echo", "-o", "jsonpath={.status.loadBalancer.ingress[0].ip}")
-	clusterIP := kubectl(t, "-n", namespace, "get", "service", "echo", "-o", "jsonpath={.spec.clusterIP}")
-	entry := "http://" + address
+	addresses := strings.Fields(kubectl(t, "-n", namespace, "get", "service", "echo", "-o", "jsonpath={.status.loadBalancer.ingress[*].ip}"))
+	clusterIPs := strings.Fields(strings.NewReplacer(`"`, " ", "[", "", "]", "", ",", "").Replace(
+		kubectl(t, "-n", namespace, "get", "service", "echo", "-o", "jsonpath={.spec.clusterIPs}")))
+	if len(addresses) != len(clusterIPs) {
+		t.Fatalf("addresses %v for the Service %v, want one a family", addresses, clusterIPs)
+	}
+	entry := "http://" + addresses[0]
 
 	t.Run("LoadBalancer answers the host from every pod", func(t *testing.T) {
 		seen := map[string]bool{}
@@ -184,16 +190,22 @@ func TestCluster(t *testing.T) {
 			return err
 		})
 	})
-	t.Run("cluster and pod addresses answer the host", func(t *testing.T) {
-		pod := kubectl(t, "-n", namespace, "get", "pods", "-l", "app=echo", "-o", "jsonpath={.items[0].status.podIP}")
-		for _, at := range []string{clusterIP, net.JoinHostPort(pod, "8080")} {
+	t.Run("every address of every family answers the host", func(t *testing.T) {
+		var all []string
+		for _, pod := range strings.Fields(kubectl(t, "-n", namespace, "get", "pods", "-l", "app=echo", "-o", "jsonpath={.items[*].status.podIPs[*].ip}")) {
+			all = append(all, net.JoinHostPort(pod, "8080"))
+		}
+		for _, ip := range append(clusterIPs, addresses...) {
+			all = append(all, net.JoinHostPort(ip, "80"))
+		}
+		for _, at := range all {
 			if body, err := get("http://" + at); err != nil || !strings.HasPrefix(body, "echo-") {
 				t.Errorf("%s: %q, %v", at, body, err)
 			}
 		}
 	})
-	t.Run("DNS", func(t *testing.T) { resolves(t, entry, clusterIP) })
-	t.Run("a pod reaches the host, and its own Service", func(t *testing.T) { reaches(t, entry, s.Host, clusterIP) })
+	t.Run("DNS", func(t *testing.T) { resolves(t, entry, clusterIPs) })
+	t.Run("a pod reaches the host, and its own Service", func(t *testing.T) { reaches(t, entry, s.Host, clusterIPs) })
 	t.Run("logs", func(t *testing.T) {
 		if out := kubectl(t, "-n", namespace, "logs", "deployment/echo"); !strings.Contains(out, "listening on :8080") {
 			t.Errorf("got %q", out)
@@ -208,10 +220,10 @@ func TestCluster(t *testing.T) {
 	kubectl(t, "delete", "namespace", namespace, "--wait")
 }
 
-func resolves(t *testing.T, entry, clusterIP string) {
+func resolves(t *testing.T, entry string, clusterIPs []string) {
 	for _, name := range []string{"echo", "echo." + namespace, "echo." + namespace + ".svc.cluster.local"} {
-		if got, err := get(entry + "/lookup?name=" + name); err != nil || got != clusterIP {
-			t.Errorf("%s: %q, %v; want %s", name, got, err, clusterIP)
+		if got, err := get(entry + "/lookup?name=" + name); err != nil || !same(strings.Fields(got), clusterIPs) {
+			t.Errorf("%s: %q, %v; want %s", name, got, err, clusterIPs)
 		}
 	}
 	if got, err := get(entry + "/lookup?name=nothing.example"); err == nil || !strings.Contains(err.Error(), "no such host") {
@@ -219,7 +231,8 @@ func resolves(t *testing.T, entry, clusterIP string) {
 	}
 }
 
-func reaches(t *testing.T, entry, host, clusterIP string) {
+func reaches(t *testing.T, entry, hosts string, clusterIPs []string) {
+	host, _, _ := strings.Cut(hosts, ",")
 	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		t.Fatal(err)
@@ -231,7 +244,8 @@ func reaches(t *testing.T, entry, host, clusterIP string) {
 		t.Errorf("the host: %q, %v", got, err)
 	}
 	for range 4 { // half of them come back to the same pod
-		if got, err := get(entry + "/fetch?url=" + url.QueryEscape("http://"+clusterIP)); err != nil || !strings.HasPrefix(got, "echo-") {
+		at := "http://" + net.JoinHostPort(clusterIPs[len(clusterIPs)-1], "80")
+		if got, err := get(entry + "/fetch?url=" + url.QueryEscape(at)); err != nil || !strings.HasPrefix(got, "echo-") {
 			t.Errorf("the Service: %q, %v", got, err)
 		}
 	}
@@ -239,6 +253,14 @@ func reaches(t *testing.T, entry, host, clusterIP string) {
 	if got, err := get(entry + "/fetch?url=" + url.QueryEscape("http://192.0.2.1")); err == nil {
 		t.Errorf("beyond the cluster: got %q, want no way out", got)
 	}
+}
+
+// same says whether a and b hold the same, in any order.
+func same(a, b []string) bool {
+	a, b = slices.Clone(a), slices.Clone(b)
+	slices.Sort(a)
+	slices.Sort(b)
+	return slices.Equal(a, b)
 }
 
 func heals(t *testing.T, name string) {

@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
+	"strings"
 	"testing"
+
+	"headgate.dev/deploy/testcluster/internal/network"
 )
 
 func addr(last int) netip.Addr { return netip.AddrFrom4([4]byte{198, 18, 1, byte(last)}) }
@@ -42,7 +45,7 @@ func parse(t *testing.T, name, kind, class, want, has, deleted string) service {
 		ingress = fmt.Sprintf(`[{"ip":%q}]`, has)
 	}
 	var s service
-	text := fmt.Sprintf(`{"metadata":{"name":%q,"namespace":"ns","deletionTimestamp":%q},"spec":{"type":%q,"loadBalancerClass":%q,"loadBalancerIP":%q},
+	text := fmt.Sprintf(`{"metadata":{"name":%q,"namespace":"ns","deletionTimestamp":%q},"spec":{"type":%q,"loadBalancerClass":%q,"loadBalancerIP":%q,"ipFamilies":["IPv4"]},
 		"status":{"loadBalancer":{"ingress":%s}}}`, name, deleted, kind, class, want, ingress)
 	if err := json.Unmarshal([]byte(text), &s); err != nil {
 		t.Fatal(err)
@@ -64,11 +67,11 @@ func TestAssign(t *testing.T) {
 	}
 	describe := func(write []assignment) (out []string) {
 		for _, w := range write {
-			out = append(out, w.service.key()+" "+w.address.String())
+			out = append(out, w.service.key()+" "+strings.Trim(fmt.Sprint(w.addresses), "[]"))
 		}
 		return out
 	}
-	write, without := assign(p, all)
+	write, without := assign(p, network.Plan{PoolFirst: addr(1)}, all)
 	if got, want := describe(write), []string{"ns/a-wants 198.18.1.3", "ns/c-new 198.18.1.2"}; !reflect.DeepEqual(got, want) {
 		t.Errorf("writes %q, want %q", got, want)
 	}
@@ -76,8 +79,37 @@ func TestAssign(t *testing.T) {
 		t.Errorf("without: %v", without)
 	}
 	// The one with the address from before goes; the one that waits gets it.
-	write, without = assign(p, all[:3])
+	write, without = assign(p, network.Plan{PoolFirst: addr(1)}, all[:3])
 	if got, want := describe(write)[2:], []string{"ns/d-none-left 198.18.1.1"}; !reflect.DeepEqual(got, want) || len(without) > 0 {
 		t.Errorf("then writes %q, want %q; without %v", got, want, without)
+	}
+}
+
+func TestTwoFamilies(t *testing.T) {
+	plan, err := network.New(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan = plan.Dual()
+	for _, c := range []struct{ families, has, want string }{
+		{"IPv4", "", "[198.18.1.1]"},
+		{"IPv4 IPv6", "", "[198.18.1.1 fd68:6764:0:1::1]"},
+		{"IPv6 IPv4", "", "[fd68:6764:0:1::1 198.18.1.1]"},
+		{"IPv6", "fd68:6764:0:1::7", ""},                                   // it has what it gets
+		{"IPv6 IPv4", "fd68:6764:0:1::7", "[fd68:6764:0:1::7 198.18.1.7]"}, // and keeps it when a family is added
+		{"IPv4", "198.18.1.7 fd68:6764:0:1::7", "[198.18.1.7]"},
+	} {
+		s := parse(t, "x", "LoadBalancer", "", "", "", "")
+		s.Spec.IPFamilies = strings.Fields(c.families)
+		for _, ip := range strings.Fields(c.has) {
+			s.Status.LoadBalancer.Ingress = append(s.Status.LoadBalancer.Ingress, struct{ IP string }{ip})
+		}
+		got := ""
+		if write, _ := assign(NewPool(plan.PoolFirst, plan.PoolLast), plan, []service{s}); len(write) == 1 {
+			got = fmt.Sprint(write[0].addresses)
+		}
+		if got != c.want {
+			t.Errorf("%s with %q gets %s, want %s", c.families, c.has, got, c.want)
+		}
 	}
 }

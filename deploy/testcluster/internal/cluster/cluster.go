@@ -49,9 +49,16 @@ func (c *Cluster) Build(ctx context.Context) ([]string, error) {
 	return bin, nil
 }
 
-// Up takes the cluster up and returns when it is ready. A slot less than 0 means any that is free. One that is up already keeps
-// its slot, is looked after, and gets what it lacks.
-func (c *Cluster) Up(ctx context.Context, slot int) error {
+// Options say how a new cluster is made.
+type Options struct {
+	// Slot is that of its network; less than 0 means any that is free.
+	Slot int
+	// DualStack gives everything an IPv6 address too. Pods then start a second or two later: the kernel first looks for a duplicate.
+	DualStack bool
+}
+
+// Up takes the cluster up and returns when it is ready. One that is up already keeps its network, is looked after, and gets what it lacks.
+func (c *Cluster) Up(ctx context.Context, o Options) error {
 	if err := Fit(); err != nil {
 		return err
 	}
@@ -67,7 +74,7 @@ func (c *Cluster) Up(ctx context.Context, slot int) error {
 		return err
 	}
 	defer unlock()
-	if err := c.start(ctx, slot, bin); err != nil {
+	if err := c.start(ctx, o, bin); err != nil {
 		return err
 	}
 	spec, plan, err := c.Layout.Spec()
@@ -78,7 +85,7 @@ func (c *Cluster) Up(ctx context.Context, slot int) error {
 }
 
 // start starts the node unless it runs.
-func (c *Cluster) start(ctx context.Context, slot int, bin []string) error {
+func (c *Cluster) start(ctx context.Context, o Options, bin []string) error {
 	if c.Layout.Record().Alive() {
 		spec, _, err := c.Layout.Spec()
 		if err != nil {
@@ -87,11 +94,15 @@ func (c *Cluster) start(ctx context.Context, slot int, bin []string) error {
 		if old := spec.Version; old != c.Versions["kubernetes"] {
 			return fmt.Errorf("the cluster that is up has Kubernetes %s, versions.txt says %s; run `testcluster down` first", old, c.Versions["kubernetes"])
 		}
+		if o.DualStack && !spec.DualStack {
+			return errors.New("the cluster that is up has IPv4 alone; run `testcluster down` first, or say another --dir")
+		}
 		return nil
 	}
 	if err := node.Stop(ctx, c.Layout); err != nil { // what one that died left
 		return err
 	}
+	slot := o.Slot
 	if slot < 0 {
 		free, err := node.FreeSlot()
 		if err != nil {
@@ -107,7 +118,7 @@ func (c *Cluster) start(ctx context.Context, slot int, bin []string) error {
 	if err := os.RemoveAll(c.Layout.Logs()); err != nil {
 		return err
 	}
-	return node.Start(c.Layout, node.Spec{Slot: slot, Bin: bin, CNI: cni, Version: c.Versions["kubernetes"]})
+	return node.Start(c.Layout, node.Spec{Slot: slot, DualStack: o.DualStack, Bin: bin, CNI: cni, Version: c.Versions["kubernetes"]})
 }
 
 // ready loads images, brings DNS, and waits until everything answers.
@@ -128,6 +139,7 @@ func (c *Cluster) ready(ctx context.Context, p network.Plan, spec node.Spec) err
 		{"API server", "starting", api.Ready},
 		{"DNS", "installing", func(ctx context.Context) error { return applyDNS(ctx, api, p, dns) }},
 		{"node", "getting ready", func(ctx context.Context) error { return nodeReady(ctx, api) }},
+		{"daemons", "starting", func(context.Context) error { return c.running() }},
 		{"DNS", "starting", func(ctx context.Context) error { return dnsReady(ctx, api) }},
 		{"namespace default", "waiting for its service account", func(ctx context.Context) error {
 			return api.Get(ctx, "/api/v1/namespaces/default/serviceaccounts/default", nil)
@@ -139,6 +151,17 @@ func (c *Cluster) ready(ctx context.Context, p network.Plan, spec node.Spec) err
 		}
 	}
 	return nil
+}
+
+// running says which daemon does not run, if any.
+func (c *Cluster) running() error {
+	daemons, err := c.Layout.Daemons()
+	for _, d := range daemons {
+		if d.PID == 0 {
+			return fmt.Errorf("%s does not run", d.Name)
+		}
+	}
+	return err
 }
 
 // until tries again until do succeeds, the time is over, or the node ends.

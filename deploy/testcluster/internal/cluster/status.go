@@ -58,7 +58,10 @@ func (c *Cluster) Status(ctx context.Context, now time.Time) (Status, error) {
 		return s, err
 	}
 	s.Kubeconfig, s.Kubernetes, s.PID = c.Layout.Kubeconfig(), spec.Version, record.PID
-	s.Host, s.Node, s.Pods, s.Services = p.Host.String(), p.Node.String(), p.Pods.String(), p.Services.String()
+	s.Host, s.Node, s.Pods, s.Services = p.Host.String(), p.Node.String(), p.PodRanges(), p.ServiceRanges()
+	if p.Six != nil {
+		s.Host += "," + p.Six.Host.String()
+	}
 	s.Pool = p.PoolFirst.String() + "-" + p.PoolLast.String()
 	daemons, err := c.Layout.Daemons()
 	if err != nil {
@@ -149,8 +152,11 @@ func (s Status) Table() string {
 	line("kubeconfig", s.Kubeconfig)
 	line("kubernetes", s.Kubernetes)
 	line("gateway API", s.CRDs)
-	line("addresses", fmt.Sprintf("load balancers %s, pods %s", s.Pool, s.Pods))
-	line("", fmt.Sprintf("Services %s, node %s, the host for pods %s", s.Services, s.Node, s.Host))
+	line("balancers", s.Pool)
+	line("pods", s.Pods)
+	line("services", s.Services)
+	line("node", s.Node)
+	line("host", s.Host+" for pods")
 	line("memory", fmt.Sprintf("%s, of it pods %s in %d processes", mebibytes(s.MemoryBytes), mebibytes(s.PodMemoryBytes), s.PodProcesses))
 	fmt.Fprintf(&b, "\n%-24s %8s %9s %9s %9s  %s\n", "DAEMON", "PID", "UP", "RESTARTS", "MEMORY", "STATE")
 	for _, d := range s.Daemons {

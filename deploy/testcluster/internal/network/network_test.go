@@ -37,6 +37,18 @@ func TestSlotsAreApartAndWhole(t *testing.T) {
 		if !p.Link.Contains(p.Host) || !p.Link.Contains(p.Node) || !p.Services.Contains(p.API) || !p.Services.Contains(p.DNS) || !pool.Contains(p.PoolLast) {
 			t.Errorf("slot %d: an address is outside its network: %+v", slot, p)
 		}
+		six := p.Dual().Six
+		for _, part := range []netip.Prefix{six.Link, six.Pool, six.Pods, six.Services} {
+			if part != part.Masked() || !six.All.Contains(part.Addr()) || part == six.Pool && !part.Contains(six.Twin(p.PoolLast)) {
+				t.Errorf("slot %d: %s is not a network of %s", slot, part, six.All)
+			}
+		}
+		if twin := six.Twin(p.PoolLast); twin.As16()[15] != 239 {
+			t.Errorf("the twin of %s is %s", p.PoolLast, twin)
+		}
+		if p.Six != nil || p.PodRanges() != p.Pods.String() || p.Dual().PodRanges() != p.Pods.String()+","+six.Pods.String() {
+			t.Errorf("slot %d: pods %s, dual %s", slot, p.PodRanges(), p.Dual().PodRanges())
+		}
 		if len(p.Interface()) > 15 {
 			t.Errorf("%s: an interface has at most 15 letters", p.Interface())
 		}

@@ -61,9 +61,13 @@ state = "/run/containerd-state"
 // Point to point rather than a bridge: everything between pods is routed, so that an answer comes back through the address translation
 // of Services whatever the kernel does with bridged packets.
 func (l Layout) cniConfig(p network.Plan) string {
+	ranges, routes := fmt.Sprintf(`[{"subnet": %q}]`, p.Pods), `{"dst": "0.0.0.0/0"}`
+	if p.Six != nil {
+		ranges, routes = ranges+fmt.Sprintf(`, [{"subnet": %q}]`, p.Six.Pods), routes+`, {"dst": "::/0"}`
+	}
 	return fmt.Sprintf(`{"cniVersion": "1.0.0", "name": "pods", "plugins": [{"type": "ptp", "mtu": 1500,
- "ipam": {"type": "host-local", "dataDir": %q, "ranges": [[{"subnet": %q}]], "routes": [{"dst": "0.0.0.0/0"}]}}]}
-`, filepath.Join(l.Data(), "cni"), p.Pods)
+ "ipam": {"type": "host-local", "dataDir": %q, "ranges": [%s], "routes": [%s]}}]}
+`, filepath.Join(l.Data(), "cni"), ranges, routes)
 }
 
 func (l Layout) kubeletConfig(p network.Plan) string {
@@ -104,7 +108,7 @@ bindAddress: 0.0.0.0
 conntrack: {maxPerCore: 0, min: 0}
 nftables: {minSyncPeriod: 50ms}
 clientConnection: {kubeconfig: %q, qps: 200, burst: 400}
-`, p.Pods, Name, filepath.Join(l.Config(), "kube-proxy.kubeconfig"))
+`, p.PodRanges(), Name, filepath.Join(l.Config(), "kube-proxy.kubeconfig"))
 }
 
 func schedulerConfig(kubeconfig string) string {

@@ -25,7 +25,7 @@ func (l Layout) daemons(p network.Plan) []daemon {
 		// A cluster is thrown away when it goes down: nothing has to survive a power failure.
 		{"etcd", flags("etcd", "data-dir", filepath.Join(l.Data(), "etcd"), "unsafe-no-fsync", "true", "listen-client-urls", etcdURL,
 			"advertise-client-urls", etcdURL, "listen-peer-urls", "http://127.0.0.1:2380"), nil},
-		{"kube-apiserver", flags("kube-apiserver", "etcd-servers", etcdURL, "service-cluster-ip-range", p.Services.String(),
+		{"kube-apiserver", flags("kube-apiserver", "etcd-servers", etcdURL, "service-cluster-ip-range", p.ServiceRanges(),
 			"authorization-mode", "Node,RBAC", "enable-admission-plugins", "NodeRestriction", "allow-privileged", "true",
 			"bind-address", "0.0.0.0", "advertise-address", p.Node.String(), "client-ca-file", pki("ca.crt"),
 			"tls-cert-file", pki("apiserver.crt"), "tls-private-key-file", pki("apiserver.key"),
@@ -39,7 +39,7 @@ func (l Layout) daemons(p network.Plan) []daemon {
 		{"kube-scheduler", flags("kube-scheduler", "config", config("kube-scheduler.yaml")), []string{"kube-apiserver"}},
 		{"containerd", flags("containerd", "config", config("containerd.toml")), nil},
 		{"kubelet", flags("kubelet", "config", config("kubelet.yaml"), "kubeconfig", config("kubelet.kubeconfig"),
-			"hostname-override", Name, "node-ip", p.Node.String(), "root-dir", filepath.Join(l.Data(), "kubelet")),
+			"hostname-override", Name, "node-ip", p.NodeAddresses(), "root-dir", filepath.Join(l.Data(), "kubelet")),
 			[]string{"containerd", "kube-apiserver"}},
 		{"kube-proxy", flags("kube-proxy", "config", config("kube-proxy.yaml")), []string{"kube-apiserver"}},
 	}

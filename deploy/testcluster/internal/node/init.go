@@ -168,7 +168,7 @@ func tunables(dir string) error {
 // connect sets up the node's end of the link. The default route, which programs look for, leads to a bridge without ports, and before
 // it the rules refuse all that is not the cluster's: nothing reaches a foreign address by mistake, or waits for it.
 func connect(p network.Plan) error {
-	return ip(
+	commands := []string{
 		"link set lo up",
 		fmt.Sprintf("addr add %s/%d dev eth0", p.Node, p.Link.Bits()),
 		"link set eth0 up",
@@ -177,7 +177,17 @@ func connect(p network.Plan) error {
 		fmt.Sprintf("route add default dev nowhere src %s", p.Node),
 		fmt.Sprintf("rule add pref 10 to %s lookup main", p.All),
 		"rule add pref 20 unreachable",
-	)
+	}
+	if six := p.Six; six != nil {
+		commands = append(commands,
+			fmt.Sprintf("-6 addr add %s/%d dev eth0 nodad", six.Node, six.Link.Bits()),
+			"-6 route add default dev nowhere",
+			fmt.Sprintf("-6 rule add pref 10 to %s lookup main", six.All),
+			"-6 rule add pref 11 to fe80::/10 lookup main",
+			"-6 rule add pref 20 unreachable",
+		)
+	}
+	return ip(commands...)
 }
 
 // ip runs commands of iproute2.

@@ -65,6 +65,8 @@ type Spec struct {
 	CNI string   `json:"cni"`
 	// Version is that of Kubernetes.
 	Version string `json:"version"`
+	// DualStack gives everything an IPv6 address too.
+	DualStack bool `json:"dualStack"`
 	// Link is the index of the host's end of the link, which tells it from one of the same name that came later; 0 before it is made.
 	Link int `json:"link"`
 }
@@ -75,8 +77,16 @@ func (l Layout) Spec() (Spec, network.Plan, error) {
 	if err := readJSON(l.specFile(), &s); err != nil {
 		return s, network.Plan{}, err
 	}
-	p, err := network.New(s.Slot)
+	p, err := s.plan()
 	return s, p, err
+}
+
+func (s Spec) plan() (network.Plan, error) {
+	p, err := network.New(s.Slot)
+	if err == nil && s.DualStack {
+		p = p.Dual()
+	}
+	return p, err
 }
 
 // Daemon is one process as the supervisor sees it.

@@ -40,7 +40,7 @@ func linkIndex(slot int) int {
 
 // Start writes what a new cluster needs, starts its node and links it with the host. It returns when the init runs, long before the cluster is ready.
 func Start(l Layout, spec Spec) error {
-	p, err := network.New(spec.Slot)
+	p, err := spec.plan()
 	if err != nil {
 		return err
 	}
@@ -104,14 +104,21 @@ func (l Layout) clone() (release *os.File, pid int, err error) {
 	return writer, pid, nil
 }
 
-// link makes a pair of interfaces, one end here and one in the node, and the one route that reaches everything of the cluster.
+// link makes a pair of interfaces, one end here and one in the node, and the one route (of each family) that reaches everything of the cluster.
 func link(p network.Plan, pid int) error {
-	return ip(
+	commands := []string{
 		fmt.Sprintf("link add %s type veth peer name eth0 netns %d", p.Interface(), pid),
 		fmt.Sprintf("addr add %s/%d dev %s", p.Host, p.Link.Bits(), p.Interface()),
 		fmt.Sprintf("link set %s up", p.Interface()),
 		fmt.Sprintf("route add %s via %s dev %s", p.All, p.Node, p.Interface()),
-	)
+	}
+	if six := p.Six; six != nil {
+		commands = append(commands,
+			fmt.Sprintf("-6 addr add %s/%d dev %s nodad", six.Host, six.Link.Bits(), p.Interface()),
+			fmt.Sprintf("-6 route add %s via %s dev %s", six.All, six.Node, p.Interface()),
+		)
+	}
+	return ip(commands...)
 }
 
 // Stop ends the node and removes everything but the logs. A node that does not run leaves remains: they are removed too.

@@ -89,7 +89,7 @@ func Supervise(dir string) error {
 	}
 	all.Go(func() {
 		if s.await(ctx, []string{"kube-apiserver"}, func(string) {}) {
-			balancer.Run(ctx, api, plan.PoolFirst, plan.PoolLast)
+			balancer.Run(ctx, api, plan)
 		}
 	})
 	all.Wait()

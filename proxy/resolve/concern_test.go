@@ -84,14 +84,14 @@ func everyGateway(types.NamespacedName) []types.NamespacedName {
 // TestConcernIsEnough takes random worlds through random changes: who resolves again only what is concerned has, after each of
 // them, what comes of all objects at once.
 func TestConcernIsEnough(t *testing.T) {
-	for seed := range uint64(20) {
+	for seed := range uint64(12) {
 		w, s, stepped := kubetest.NewWorld(seed), kube.NewSnapshot(), newKept()
 		apply := func(s *kube.Snapshot, k *kept, changes []kube.Change) {
 			touched := s.Apply(changes)
 			k.step(s, resolve.Concerned(s, &touched))
 		}
 		apply(s, stepped, w.Fill())
-		for n := range 60 {
+		for n := range 40 {
 			changes := w.Changes(n%2 + 1)
 			apply(s, stepped, changes)
 			all, full := kube.NewSnapshot(), newKept()

@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -108,5 +109,38 @@ func TestSupportedFeatures(t *testing.T) {
 	}
 	if !slices.IsSorted(names) || len(slices.Compact(slices.Clone(names))) != len(features) || !slices.Contains(names, "TLSRouteModeMixed") {
 		t.Errorf("features %v", names)
+	}
+}
+
+// TestManyListeners: 64 listeners of the Gateway and 100 more of its sets, all served, none in another's way; and one more that
+// clashes with the very first.
+func TestManyListeners(t *testing.T) {
+	same := gwv1.NamespacesFromSame
+	g := &gwv1.Gateway{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "gw"}}
+	g.Spec.AllowedListeners = &gwv1.AllowedListeners{Namespaces: &gwv1.ListenerNamespaces{From: &same}}
+	entry := func(i int) gwv1.Listener {
+		host := gwv1.Hostname(fmt.Sprintf("h%d.example.com", i))
+		return gwv1.Listener{Name: gwv1.SectionName(fmt.Sprintf("l%d", i)), Port: 80, Protocol: "HTTP", Hostname: &host}
+	}
+	for i := range 64 {
+		g.Spec.Listeners = append(g.Spec.Listeners, entry(i))
+	}
+	changes := []kube.Change{kube.ChangeOf(kube.Gateway, g)}
+	for i := range 10 {
+		set := &gwv1.ListenerSet{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: fmt.Sprintf("s%d", i)}}
+		set.Spec.ParentRef.Name = "gw"
+		for j := range 10 {
+			set.Spec.Listeners = append(set.Spec.Listeners, gwv1.ListenerEntry(entry(64+10*i+j)))
+		}
+		if i == 9 {
+			set.Spec.Listeners = append(set.Spec.Listeners, gwv1.ListenerEntry(entry(0)))
+		}
+		changes = append(changes, kube.ChangeOf(kube.ListenerSet, set))
+	}
+	s := kube.NewSnapshot()
+	s.Apply(changes)
+	r := gateway.Resolve(s, name("gw"))
+	if len(r.Hosts) != 164 || len(r.Sockets) != 1 || len(r.Tables) != 1 || len(r.Sets) != 10 || r.Set(name("s9")).Listeners[10].Usable {
+		t.Errorf("%d hosts, %d sockets, %d tables, %d sets", len(r.Hosts), len(r.Sockets), len(r.Tables), len(r.Sets))
 	}
 }

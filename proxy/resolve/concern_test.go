@@ -47,7 +47,7 @@ func (k *kept) step(s *kube.Snapshot, c concern) {
 	for _, n := range c.Gateways {
 		before := k.Gateways[n]
 		put(k.Gateways, n, gateway.Resolve(s, n))
-		if !reflect.DeepEqual(before, k.Gateways[n]) {
+		if !gateway.SameForRoutes(before, k.Gateways[n]) {
 			routes = append(routes, routesOfGateway(s, n)...)
 		}
 	}

@@ -144,3 +144,36 @@ func TestManyListeners(t *testing.T) {
 		t.Errorf("%d hosts, %d sockets, %d tables, %d sets", len(r.Hosts), len(r.Sockets), len(r.Tables), len(r.Sets))
 	}
 }
+
+// TestSameForRoutes: a certificate that is another one, or is gone as one of two, is nothing to routes; what a listener takes, or
+// whether it is served, is.
+func TestSameForRoutes(t *testing.T) {
+	base := world(t, func(*gwv1.Gateway, *gwv1.ListenerSet) {})
+	for name, c := range map[string]struct {
+		edit func(*gwv1.Gateway, *gwv1.ListenerSet)
+		same bool
+	}{
+		"nothing":    {func(*gwv1.Gateway, *gwv1.ListenerSet) {}, true},
+		"generation": {func(g *gwv1.Gateway, s *gwv1.ListenerSet) { g.Generation, s.Generation = 9, 9 }, true},
+		"another certificate beside": {func(g *gwv1.Gateway, _ *gwv1.ListenerSet) {
+			g.Spec.Listeners[0].TLS = &gwv1.ListenerTLSConfig{CertificateRefs: []gwv1.SecretObjectReference{{Name: "shop"}, {Name: "nobody"}}}
+		}, true},
+		"no certificate": {func(g *gwv1.Gateway, _ *gwv1.ListenerSet) {
+			g.Spec.Listeners[0].TLS = &gwv1.ListenerTLSConfig{CertificateRefs: []gwv1.SecretObjectReference{{Name: "nobody"}}}
+		}, false},
+		"kinds": {func(g *gwv1.Gateway, _ *gwv1.ListenerSet) {
+			g.Spec.Listeners[0].AllowedRoutes = &gwv1.AllowedRoutes{Kinds: []gwv1.RouteGroupKind{{Kind: "HTTPRoute"}}}
+		}, false},
+		"port of the set":  {func(_ *gwv1.Gateway, s *gwv1.ListenerSet) { s.Spec.Listeners[0].Port = 8443 }, false},
+		"set not taken":    {func(g *gwv1.Gateway, _ *gwv1.ListenerSet) { g.Spec.AllowedListeners = nil }, false},
+		"set of another":   {func(_ *gwv1.Gateway, s *gwv1.ListenerSet) { s.Spec.ParentRef.Name = "other" }, false},
+		"name of listener": {func(g *gwv1.Gateway, _ *gwv1.ListenerSet) { g.Spec.Listeners[0].Name = "x" }, false},
+	} {
+		if got := gateway.SameForRoutes(base, world(t, c.edit)); got != c.same {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	if !gateway.SameForRoutes(nil, nil) || gateway.SameForRoutes(base, nil) || gateway.SameForRoutes(nil, base) {
+		t.Error("a Gateway that is not there is like one that is")
+	}
+}

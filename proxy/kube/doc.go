@@ -8,5 +8,8 @@
 // A further kind needs a Kind, a typed table in Snapshot, and a file of its own with two functions: what of it counts as
 // changed, and its links.
 //
+// Of a Secret and a ConfigMap a Snapshot keeps only what certificates are made of: whatever else is in them is in nobody's memory
+// because of it, and no change. Which of them a Snapshot gets is the caller's choice; those that nothing refers to do nothing.
+//
 // Objects are immutable once they are in a Snapshot: nobody writes to them, the caller of Apply included.
 package kube

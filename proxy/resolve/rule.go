@@ -28,7 +28,7 @@ type ruleBuilder struct {
 	clusters []model.ClusterID
 }
 
-// CompareClusters orders by Service, port and protocol.
+// CompareClusters orders by Service, port and protocol. Routes name no mixes.
 func CompareClusters(a, b model.ClusterID) int {
 	return cmp.Or(
 		cmp.Compare(a.Service.Namespace, b.Service.Namespace), cmp.Compare(a.Service.Name, b.Service.Name),

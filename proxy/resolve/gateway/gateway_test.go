@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -108,5 +109,71 @@ func TestSupportedFeatures(t *testing.T) {
 	}
 	if !slices.IsSorted(names) || len(slices.Compact(slices.Clone(names))) != len(features) || !slices.Contains(names, "TLSRouteModeMixed") {
 		t.Errorf("features %v", names)
+	}
+}
+
+// TestManyListeners: 64 listeners of the Gateway and 100 more of its sets, all served, none in another's way; and one more that
+// clashes with the very first.
+func TestManyListeners(t *testing.T) {
+	same := gwv1.NamespacesFromSame
+	g := &gwv1.Gateway{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "gw"}}
+	g.Spec.AllowedListeners = &gwv1.AllowedListeners{Namespaces: &gwv1.ListenerNamespaces{From: &same}}
+	entry := func(i int) gwv1.Listener {
+		host := gwv1.Hostname(fmt.Sprintf("h%d.example.com", i))
+		return gwv1.Listener{Name: gwv1.SectionName(fmt.Sprintf("l%d", i)), Port: 80, Protocol: "HTTP", Hostname: &host}
+	}
+	for i := range 64 {
+		g.Spec.Listeners = append(g.Spec.Listeners, entry(i))
+	}
+	changes := []kube.Change{kube.ChangeOf(kube.Gateway, g)}
+	for i := range 10 {
+		set := &gwv1.ListenerSet{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: fmt.Sprintf("s%d", i)}}
+		set.Spec.ParentRef.Name = "gw"
+		for j := range 10 {
+			set.Spec.Listeners = append(set.Spec.Listeners, gwv1.ListenerEntry(entry(64+10*i+j)))
+		}
+		if i == 9 {
+			set.Spec.Listeners = append(set.Spec.Listeners, gwv1.ListenerEntry(entry(0)))
+		}
+		changes = append(changes, kube.ChangeOf(kube.ListenerSet, set))
+	}
+	s := kube.NewSnapshot()
+	s.Apply(changes)
+	r := gateway.Resolve(s, name("gw"))
+	if len(r.Hosts) != 164 || len(r.Sockets) != 1 || len(r.Tables) != 1 || len(r.Sets) != 10 || r.Set(name("s9")).Listeners[10].Usable {
+		t.Errorf("%d hosts, %d sockets, %d tables, %d sets", len(r.Hosts), len(r.Sockets), len(r.Tables), len(r.Sets))
+	}
+}
+
+// TestSameForRoutes: a certificate that is another one, or is gone as one of two, is nothing to routes; what a listener takes, or
+// whether it is served, is.
+func TestSameForRoutes(t *testing.T) {
+	base := world(t, func(*gwv1.Gateway, *gwv1.ListenerSet) {})
+	for name, c := range map[string]struct {
+		edit func(*gwv1.Gateway, *gwv1.ListenerSet)
+		same bool
+	}{
+		"nothing":    {func(*gwv1.Gateway, *gwv1.ListenerSet) {}, true},
+		"generation": {func(g *gwv1.Gateway, s *gwv1.ListenerSet) { g.Generation, s.Generation = 9, 9 }, true},
+		"another certificate beside": {func(g *gwv1.Gateway, _ *gwv1.ListenerSet) {
+			g.Spec.Listeners[0].TLS = &gwv1.ListenerTLSConfig{CertificateRefs: []gwv1.SecretObjectReference{{Name: "shop"}, {Name: "nobody"}}}
+		}, true},
+		"no certificate": {func(g *gwv1.Gateway, _ *gwv1.ListenerSet) {
+			g.Spec.Listeners[0].TLS = &gwv1.ListenerTLSConfig{CertificateRefs: []gwv1.SecretObjectReference{{Name: "nobody"}}}
+		}, false},
+		"kinds": {func(g *gwv1.Gateway, _ *gwv1.ListenerSet) {
+			g.Spec.Listeners[0].AllowedRoutes = &gwv1.AllowedRoutes{Kinds: []gwv1.RouteGroupKind{{Kind: "HTTPRoute"}}}
+		}, false},
+		"port of the set":  {func(_ *gwv1.Gateway, s *gwv1.ListenerSet) { s.Spec.Listeners[0].Port = 8443 }, false},
+		"set not taken":    {func(g *gwv1.Gateway, _ *gwv1.ListenerSet) { g.Spec.AllowedListeners = nil }, false},
+		"set of another":   {func(_ *gwv1.Gateway, s *gwv1.ListenerSet) { s.Spec.ParentRef.Name = "other" }, false},
+		"name of listener": {func(g *gwv1.Gateway, _ *gwv1.ListenerSet) { g.Spec.Listeners[0].Name = "x" }, false},
+	} {
+		if got := gateway.SameForRoutes(base, world(t, c.edit)); got != c.same {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	if !gateway.SameForRoutes(nil, nil) || gateway.SameForRoutes(base, nil) || gateway.SameForRoutes(nil, base) {
+		t.Error("a Gateway that is not there is like one that is")
 	}
 }

@@ -2,11 +2,15 @@ package reference
 
 import (
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/pem"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -64,8 +68,12 @@ func badPair(chain, key []byte) string {
 	case len(key) == 0:
 		return "has no " + corev1.TLSPrivateKeyKey
 	}
-	if _, ok := certificates(chain); !ok {
+	list, ok := certificates(chain)
+	switch {
+	case !ok:
 		return "has a " + corev1.TLSCertKey + " that is not a PEM chain of certificates"
+	case mustStaple(list[0]):
+		return "has a certificate that asks for OCSP stapling, which is not supported; use one without it"
 	}
 	pair, err := tls.X509KeyPair(chain, key)
 	switch {
@@ -76,6 +84,14 @@ func badPair(chain, key []byte) string {
 	}
 	return badKey(pair.PrivateKey)
 }
+
+// mustStaple tells whether the certificate has the TLS feature extension (RFC 7633): the proxy refuses it without an OCSP
+// response.
+func mustStaple(c *x509.Certificate) bool {
+	return slices.ContainsFunc(c.Extensions, func(e pkix.Extension) bool { return e.Id.Equal(tlsFeature) })
+}
+
+var tlsFeature = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 1, 24}
 
 // badKey refuses keys that the proxy would refuse, and with them everything else of the listener.
 func badKey(key any) string {
@@ -89,8 +105,10 @@ func badKey(key any) string {
 		if k.Curve == elliptic.P256() || k.Curve == elliptic.P384() || k.Curve == elliptic.P521() {
 			return ""
 		}
+	case ed25519.PrivateKey:
+		return ""
 	}
-	return "has a key of a kind that is not supported; use RSA, or ECDSA with P-256, P-384 or P-521"
+	return "has a key of a kind that is not supported; use RSA, Ed25519, or ECDSA with P-256, P-384 or P-521"
 }
 
 // certificates reads the certificates of a PEM text; ok is false when there is none, or something else.

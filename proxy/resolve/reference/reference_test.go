@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/pem"
 	"math/big"
 	"strings"
@@ -20,9 +21,10 @@ import (
 	"headgate.dev/proxy/kube/kubetest"
 )
 
-func selfSigned(t *testing.T, public, private any) (chain, key []byte) {
+func selfSigned(t *testing.T, public, private any, extensions ...pkix.Extension) (chain, key []byte) {
 	t.Helper()
-	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{SerialNumber: big.NewInt(1)}, &x509.Certificate{SerialNumber: big.NewInt(1)}, public, private)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), ExtraExtensions: extensions}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, public, private)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,12 +51,16 @@ func TestKeys(t *testing.T) {
 		"RSA":     {&rsa2048.PublicKey, rsa2048, ""},
 		"P-384":   {&p384.PublicKey, p384, ""},
 		"P-224":   {&p224.PublicKey, p224, "kind that is not supported"},
-		"Ed25519": {public, private, "kind that is not supported"},
+		"Ed25519": {public, private, ""},
 	} {
 		chain, key := selfSigned(t, c.public, c.private)
 		if got := badPair(chain, key); (c.want == "") != (got == "") || !strings.Contains(got, c.want) {
 			t.Errorf("%s: %q", name, got)
 		}
+	}
+	staple := pkix.Extension{Id: tlsFeature, Value: []byte{0x30, 0x03, 0x02, 0x01, 0x05}}
+	if got := badPair(selfSigned(t, &p384.PublicKey, p384, staple)); !strings.Contains(got, "OCSP") {
+		t.Errorf("a certificate that must be stapled: %q", got)
 	}
 	short := &rsa.PrivateKey{PublicKey: rsa.PublicKey{N: new(big.Int).Lsh(big.NewInt(1), 1023), E: 65537}}
 	if got := badKey(short); !strings.Contains(got, "2048") {
@@ -91,7 +97,8 @@ func FuzzPair(f *testing.F) {
 	for _, m := range []string{
 		"", "has no tls.crt", "has no tls.key", "has a tls.crt that is not a PEM chain of certificates", "has a tls.key that is not the key of its tls.crt",
 		"has a tls.key that is not a private key in PEM", "has an RSA key of fewer than 2048 bits; use a longer one",
-		"has a key of a kind that is not supported; use RSA, or ECDSA with P-256, P-384 or P-521",
+		"has a key of a kind that is not supported; use RSA, Ed25519, or ECDSA with P-256, P-384 or P-521",
+		"has a certificate that asks for OCSP stapling, which is not supported; use one without it",
 	} {
 		known[m] = true
 	}

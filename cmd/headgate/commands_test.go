@@ -128,7 +128,7 @@ func TestExitCodes(t *testing.T) {
 }
 
 func TestHelpFitsAScreen(t *testing.T) {
-	for _, args := range [][]string{{"help"}, {"up", "--help"}, {"render", "--help"}, {"validate", "--help"}, {"explain", "--help"}, {"diff", "--help"}, {"schema", "--help"}, {"version", "--help"}, {"completion", "bash", "--help"}} {
+	for _, args := range [][]string{{"help"}, {"up", "--help"}, {"render", "--help"}, {"validate", "--help"}, {"explain", "--help"}, {"diff", "--help"}, {"schema", "--help"}, {"install", "--help"}, {"version", "--help"}, {"completion", "bash", "--help"}} {
 		code, out, _ := headgate(t, args...)
 		if code != exitFine {
 			t.Errorf("%v: exit %d", args, code)

@@ -61,7 +61,7 @@ Deleting the custom resource ProxyConfig deletes every ProxyConfig, too.`,
 	c.Flags().StringVarP(&f.namespace, "namespace", "n", "", "namespace of the controller (default "+installNamespace+")")
 	c.Flags().StringVar(&f.image, "image", "", "image of the controller, and by that of the fleets")
 	c.Flags().IntVar(&f.replicas, "replicas", f.replicas, "replicas of the controller (default 2)")
-	c.Flags().Lookup("replicas").DefValue = ""
+	c.Flags().Lookup("replicas").DefValue = "0" // so that the help does not show it
 	c.Flags().BoolVar(&f.gatewayAPI, "gateway-api", false, "print Gateway API's custom resources instead")
 	c.Flags().StringVarP(&output, "output", "o", output, "yaml or json (one object per line)")
 	mustComplete(c, "output", "yaml", "json")

@@ -44,6 +44,24 @@ type Gateway struct {
 	Addresses           Addresses
 }
 
+// GatewayOf reads what a fleet depends on.
+func GatewayOf(g *gwv1.Gateway) Gateway {
+	out := Gateway{
+		Name: model.Name{Namespace: g.Namespace, Name: g.Name}, UID: g.UID, Class: string(g.Spec.GatewayClassName),
+		Addresses: AddressesOf(g.Spec.Addresses),
+	}
+	if i := g.Spec.Infrastructure; i != nil {
+		out.Labels, out.Annotations = map[string]string{}, map[string]string{}
+		for key, value := range i.Labels {
+			out.Labels[string(key)] = string(value)
+		}
+		for key, value := range i.Annotations {
+			out.Annotations[string(key)] = string(value)
+		}
+	}
+	return out
+}
+
 // Controller is what proxies must know of the controller.
 type Controller struct {
 	// Image has headgate and Envoy in it.
@@ -130,9 +148,9 @@ func Owned(o metav1.Object, gateway types.UID) bool {
 	return owner != nil && owner.UID == gateway
 }
 
-// GatewayOf gives the name of the Gateway, of the pod's own namespace, that a pod says it serves; empty for a pod of no fleet.
+// ClaimedBy gives the name of the Gateway, of the pod's own namespace, that a pod says it serves; empty for a pod of no fleet.
 // Whether it does is what Serves tells, with the Gateway's class.
-func GatewayOf(pod *corev1.Pod) string {
+func ClaimedBy(pod *corev1.Pod) string {
 	if pod.Labels[nameLabel] != AppName {
 		return ""
 	}
@@ -147,7 +165,7 @@ func Serves(pod *corev1.Pod, gateway model.Name, class string) bool {
 			return false
 		}
 	}
-	return pod.Namespace == gateway.Namespace && GatewayOf(pod) == gateway.Name &&
+	return pod.Namespace == gateway.Namespace && ClaimedBy(pod) == gateway.Name &&
 		pod.Spec.ServiceAccountName == Name(gateway.Name, class)
 }
 

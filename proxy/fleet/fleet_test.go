@@ -241,7 +241,7 @@ func TestServes(t *testing.T) {
 		gateway, class := c.input.Gateway.Name, c.input.Gateway.Class
 		pod := &corev1.Pod{ObjectMeta: template.ObjectMeta, Spec: template.Spec}
 		pod.Namespace = gateway.Namespace
-		if GatewayOf(pod) != gateway.Name || !Serves(pod, gateway, class) {
+		if ClaimedBy(pod) != gateway.Name || !Serves(pod, gateway, class) {
 			t.Errorf("a pod of %s is not one of its own", gateway)
 		}
 		for what, change := range map[string]func(*corev1.Pod){

@@ -107,13 +107,13 @@ func (in *Input) container(image string, delay, timeout time.Duration) corev1.Co
 		Name:      containerName,
 		Image:     image,
 		Args:      in.args(port, delay, timeout),
-		Ports:     []corev1.ContainerPort{{Name: "health", ContainerPort: port, Protocol: corev1.ProtocolTCP}},
+		Ports:     []corev1.ContainerPort{{Name: "metrics", ContainerPort: port, Protocol: corev1.ProtocolTCP}},
 		Resources: in.resources(),
-		// A pod may take a minute to start, must show within seconds that it cannot serve, and is killed only when it has
-		// been without an answer for half a minute.
+		// A pod may take a minute to start, must show within seconds that it cannot serve, and is killed when PID 1 has not
+		// answered for ten seconds; an Envoy that hangs is given longer by PID 1 itself.
 		StartupProbe:   probe(livePath, port, 60),
 		ReadinessProbe: probe(readyPath, port, 3),
-		LivenessProbe:  probe(livePath, port, 30),
+		LivenessProbe:  probe(livePath, port, 10),
 		VolumeMounts: []corev1.VolumeMount{
 			{Name: "token", MountPath: tokenDir, ReadOnly: true},
 			{Name: "anchors", MountPath: anchorsDir, ReadOnly: true},

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -41,6 +42,24 @@ type Gateway struct {
 	// Labels and Annotations are those of spec.infrastructure.
 	Labels, Annotations map[string]string
 	Addresses           Addresses
+}
+
+// GatewayOf reads what a fleet depends on.
+func GatewayOf(g *gwv1.Gateway) Gateway {
+	out := Gateway{
+		Name: model.Name{Namespace: g.Namespace, Name: g.Name}, UID: g.UID, Class: string(g.Spec.GatewayClassName),
+		Addresses: AddressesOf(g.Spec.Addresses),
+	}
+	if i := g.Spec.Infrastructure; i != nil {
+		out.Labels, out.Annotations = map[string]string{}, map[string]string{}
+		for key, value := range i.Labels {
+			out.Labels[string(key)] = string(value)
+		}
+		for key, value := range i.Annotations {
+			out.Annotations[string(key)] = string(value)
+		}
+	}
+	return out
 }
 
 // Controller is what proxies must know of the controller.
@@ -127,6 +146,27 @@ func All(gateway model.Name, class string) []Ref {
 func Owned(o metav1.Object, gateway types.UID) bool {
 	owner := metav1.GetControllerOfNoCopy(o)
 	return owner != nil && owner.UID == gateway
+}
+
+// ClaimedBy gives the name of the Gateway, of the pod's own namespace, that a pod says it serves; empty for a pod of no fleet.
+// Whether it does is what Serves tells, with the Gateway's class.
+func ClaimedBy(pod *corev1.Pod) string {
+	if pod.Labels[nameLabel] != AppName {
+		return ""
+	}
+	return pod.Annotations[GatewayAnnotation]
+}
+
+// Serves tells whether a pod is one of the fleet of a Gateway: by its namespace, its ServiceAccount and what every pod of the fleet
+// has on it. Whoever may make pods in that namespace can make one that does.
+func Serves(pod *corev1.Pod, gateway model.Name, class string) bool {
+	for key, value := range selector(&Gateway{Name: gateway, Class: class}) {
+		if pod.Labels[key] != value {
+			return false
+		}
+	}
+	return pod.Namespace == gateway.Namespace && ClaimedBy(pod) == gateway.Name &&
+		pod.Spec.ServiceAccountName == Name(gateway.Name, class)
 }
 
 var (

@@ -234,6 +234,36 @@ func TestAListenerRestartsNothing(t *testing.T) {
 	}
 }
 
+// TestServes holds that the pods of every case are known as its Gateway's and as nobody else's.
+func TestServes(t *testing.T) {
+	for _, c := range cases(t) {
+		template := deploymentOf(t, c.input).Spec.Template
+		gateway, class := c.input.Gateway.Name, c.input.Gateway.Class
+		pod := &corev1.Pod{ObjectMeta: template.ObjectMeta, Spec: template.Spec}
+		pod.Namespace = gateway.Namespace
+		if ClaimedBy(pod) != gateway.Name || !Serves(pod, gateway, class) {
+			t.Errorf("a pod of %s is not one of its own", gateway)
+		}
+		for what, change := range map[string]func(*corev1.Pod){
+			"another namespace":      func(p *corev1.Pod) { p.Namespace = "other" },
+			"another ServiceAccount": func(p *corev1.Pod) { p.Spec.ServiceAccountName = "default" },
+			"another Gateway":        func(p *corev1.Pod) { p.Annotations[GatewayAnnotation] = "other" },
+			"another label":          func(p *corev1.Pod) { p.Labels[GatewayLabel] = "other" },
+			"another app":            func(p *corev1.Pod) { p.Labels[nameLabel] = "web" },
+			"nothing":                func(p *corev1.Pod) { p.Labels, p.Annotations = nil, nil },
+		} {
+			other := pod.DeepCopy()
+			change(other)
+			if Serves(other, gateway, class) {
+				t.Errorf("a pod with %s is one of %s", what, gateway)
+			}
+		}
+		if Serves(pod, gateway, "other") {
+			t.Errorf("a pod of %s is one of another class", gateway)
+		}
+	}
+}
+
 func TestAddresses(t *testing.T) {
 	kind := func(s gwv1.AddressType) *gwv1.AddressType { return &s }
 	got := AddressesOf([]gwv1.GatewaySpecAddress{

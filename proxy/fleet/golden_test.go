@@ -116,13 +116,9 @@ func (g *golden) write(t *testing.T, path string, got []byte) {
 
 // inputOf does what the engine does: a Gateway and the configs of its class and of itself become an Input.
 func inputOf(gateway *gwv1.Gateway, class, own *schema.ProxyConfig) Input {
-	name := model.Name{Namespace: gateway.Namespace, Name: gateway.Name}
 	in := Input{
-		Gateway: Gateway{
-			Name: name, UID: gateway.UID, Class: string(gateway.Spec.GatewayClassName),
-			Addresses: AddressesOf(gateway.Spec.Addresses),
-		},
-		Config: Merge(specOf(class), specOf(own)),
+		Gateway: GatewayOf(gateway),
+		Config:  Merge(specOf(class), specOf(own)),
 		Controller: Controller{
 			Image: "registry.example.com/headgate:v2",
 			XDS:   "headgate.headgate-system.svc:18000", Exchange: "headgate.headgate-system.svc:18001",
@@ -130,16 +126,7 @@ func inputOf(gateway *gwv1.Gateway, class, own *schema.ProxyConfig) Input {
 		},
 	}
 	for _, l := range gateway.Spec.Listeners {
-		in.Sockets = append(in.Sockets, model.ListenerID{Gateway: name, Port: int32(l.Port), UDP: l.Protocol == gwv1.UDPProtocolType})
-	}
-	if i := gateway.Spec.Infrastructure; i != nil {
-		in.Gateway.Labels, in.Gateway.Annotations = map[string]string{}, map[string]string{}
-		for k, v := range i.Labels {
-			in.Gateway.Labels[string(k)] = string(v)
-		}
-		for k, v := range i.Annotations {
-			in.Gateway.Annotations[string(k)] = string(v)
-		}
+		in.Sockets = append(in.Sockets, model.ListenerID{Gateway: in.Gateway.Name, Port: int32(l.Port), UDP: l.Protocol == gwv1.UDPProtocolType})
 	}
 	return in
 }

@@ -234,18 +234,18 @@ func (p *proxy) load(host string) (failed func() []string) {
 	}
 }
 
-// TestTCPBackendTLS: the proxy speaks TLS for a client that does not.
+// TestTCPBackendTLS: the proxy speaks TLS of its own for connections that it has decrypted.
 func TestTCPBackendTLS(t *testing.T) {
 	good := newCA(t, "good")
 	w := &l4World{}
-	id := l4Cluster("a", model.TCP)
+	id := l4Cluster("a", model.TLS)
 	server := tcpBackend(t, "a", &tls.Config{Certificates: []tls.Certificate{good.issue(t, "a.internal").tls()}})
 	w.add(t, id, model.Endpoint{Address: server})
 	cluster, err := envoy.Cluster(&model.Cluster{ID: id, TLS: &model.BackendTLS{Hostname: "a.internal", CA: caGood}}, envoy.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	bad := l4Cluster("bad", model.TCP)
+	bad := l4Cluster("bad", model.TLS)
 	w.add(t, bad, model.Endpoint{Address: server})
 	other, err := envoy.Cluster(&model.Cluster{ID: bad, TLS: &model.BackendTLS{Hostname: "b.internal", CA: caGood}}, envoy.Options{})
 	if err != nil {

@@ -3,7 +3,6 @@ package local
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"reflect"
 	"slices"
 	"strconv"
@@ -55,18 +54,19 @@ type aliasConflict struct {
 // changeAliases gives the changes that make the aliases fit the routes.
 func (w *world) changeAliases() (changes []kube.Change) {
 	wanted := w.wantedAliases()
-	for _, ref := range slices.SortedFunc(maps.Keys(w.aliases), kube.CompareRefs) {
+	for ref := range w.aliases {
 		if _, has := wanted[ref]; !has {
 			changes = append(changes, kube.Change{Kind: ref.Kind, Name: ref.Name})
 		}
 	}
-	for _, ref := range slices.SortedFunc(maps.Keys(wanted), kube.CompareRefs) {
-		a := wanted[ref]
-		if w.aliases[ref] == a {
-			continue
+	for ref, a := range wanted {
+		if w.aliases[ref] != a {
+			changes = append(changes, kube.ChangeOf(ref.Kind, a.route(ref.Name)))
 		}
-		changes = append(changes, kube.ChangeOf(ref.Kind, a.route(ref.Name)))
 	}
+	slices.SortFunc(changes, func(a, b kube.Change) int { // few, of the many that stay as they are
+		return kube.CompareRefs(kube.Ref{Kind: a.Kind, Name: a.Name}, kube.Ref{Kind: b.Kind, Name: b.Name})
+	})
 	w.aliases, w.aliasGateway, w.listed = wanted, false, nil
 	for _, a := range wanted {
 		w.aliasGateway = w.aliasGateway || a.front.gateway == aliasGatewayRef.Name
@@ -102,6 +102,9 @@ func (w *world) wantedAliases() map[kube.Ref]alias {
 			wanted[ref] = alias{source: source, host: c.host, front: f}
 		}
 	}
+	slices.SortFunc(w.conflicts, func(a, b aliasConflict) int {
+		return cmp.Or(kube.CompareRefs(a.source, b.source), cmp.Compare(a.text, b.text))
+	})
 	return wanted
 }
 
@@ -128,13 +131,13 @@ func (w *world) localHosts() map[string]kube.Ref {
 	return hosts
 }
 
-// candidates lists the routes that lead to a Service, each with the host it may have. Where several namespaces have a
+// candidates lists the routes that lead to a Service, in no order, each with the host it may have. Where several namespaces have a
 // service of one name, none has the short host.
 func (w *world) candidates() []candidate {
 	var out []candidate
 	namespaces := map[string]map[string]bool{}
-	for _, ref := range slices.SortedFunc(maps.Keys(w.routes), kube.CompareRefs) {
-		if !leadsToService(w.routes[ref]) {
+	for ref, route := range w.routes {
+		if !leadsToService(route) {
 			continue
 		}
 		c := candidate{ref: ref, name: w.serviceName(ref)}

@@ -25,7 +25,7 @@ SOURCE ?= examples/01-hello
 
 # What has goroutines is tested a second time under the race detector, where there is a C compiler to build it.
 CC_PATH := $(shell command -v $${CC:-cc} 2>/dev/null)
-RACE := $(strip $(foreach dir,agent proxy/echo proxy/live proxy/process proxy/xds cmd/internal/local,$(if $(wildcard $(dir)/*.go),./$(dir)/...)))
+RACE := $(strip $(foreach dir,agent proxy/echo proxy/live proxy/pki proxy/process proxy/xds cmd/internal/local,$(if $(wildcard $(dir)/*.go),./$(dir)/...)))
 
 .PHONY: help
 help: ## explain the targets

@@ -198,6 +198,14 @@ func (c *controlPlane) Nacked(_ xds.Identity, k envoy.Key, message string) {
 }
 func (c *controlPlane) Disconnected(id xds.Identity, _ error) { c.event("disconnected " + id.Proxy) }
 
+// seen is count for whoever does not hold the lock.
+func (c *controlPlane) seen(event string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.count(event)
+}
+
+// count counts events by their beginnings. The lock is held.
 func (c *controlPlane) count(event string) (n int) {
 	for _, e := range c.events {
 		if strings.HasPrefix(e, event) {

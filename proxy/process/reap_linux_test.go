@@ -33,14 +33,17 @@ func TestReaper(t *testing.T) {
 	defer wait.Wait()
 	defer cancel()
 
-	// A child that leaves a grandchild behind, which ends when its standard input does.
-	r := run(t, process.Options{Reaper: reaper, Path: script(t, "exit 7\n")})
+	r := run(t, process.Options{Reaper: reaper, Path: script(t, "exec cat /dev/zero >/dev/null\n")})
+	if err := syscall.Kill(receive(t, "the process runs", r.ready), syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
 	var exit *process.ExitError
-	if err := receive(t, "the end of the first process", r.exited); !errors.As(err, &exit) || exit.State != "exit status 7" {
-		t.Errorf("ended with %v, want exit status 7", err)
+	if err := receive(t, "the end of the process", r.exited); !errors.As(err, &exit) || exit.State != "signal: terminated" {
+		t.Errorf("ended with %v, want signal: terminated", err)
 	}
 	r.stop()
 
+	// A child that leaves a grandchild behind.
 	out, err := exec.Command("/bin/sh", "-c", `sh -c 'exec true' & echo $!`).Output()
 	if e := (*exec.ExitError)(nil); err != nil && !errors.As(err, &e) && !errors.Is(err, syscall.ECHILD) {
 		t.Fatal(err)

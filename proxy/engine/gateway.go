@@ -35,20 +35,22 @@ func (s *step) gateway(name types.NamespacedName) {
 	added, removed := s.gatewayHosts.Put(name, hosts)
 	s.hostsDirty.Add(added...)
 	s.hostsDirty.Add(removed...)
+	if !gateway.SameForRoutes(old, now) {
+		s.routesOfGateway(name, old)
+	}
+}
+
+// routesOfGateway marks the routes of a Gateway and its ListenerSets, with those of the sets it had: they may name another
+// Gateway now.
+func (s *step) routesOfGateway(name types.NamespacedName, old *gateway.Result) {
 	s.routesAmong(s.snapshot.RoutesOfGateway(name))
 	for _, set := range s.snapshot.SetsOfGateway(name) {
 		s.routesAmong(s.snapshot.RoutesOfSet(set))
 	}
-	s.formerSets(old)
-}
-
-// formerSets marks the routes of the ListenerSets that the Gateway had: a set may name another Gateway now.
-func (s *step) formerSets(old *gateway.Result) {
-	if old == nil {
-		return
-	}
-	for i := range old.Sets {
-		s.routesAmong(s.snapshot.RoutesOfSet(old.Sets[i].Name))
+	if old != nil {
+		for i := range old.Sets {
+			s.routesAmong(s.snapshot.RoutesOfSet(old.Sets[i].Name))
+		}
 	}
 }
 

@@ -38,26 +38,46 @@ func (e *Engine) ListListeners() []ListenerChange {
 // RoutesBehind lists the routes that a resource of a fleet was made from: whom to tell when a proxy refuses it. Empty
 // for a listener of HTTP or HTTPS alone, which no route is part of. It looks at everything there is, and is for the rare refusal only.
 func (e *Engine) RoutesBehind(fleet string, key envoy.Key) []kube.Ref {
+	switch key.Type {
+	case envoy.ListenerType:
+		return e.behindListener(key)
+	case envoy.ScopeType, envoy.RouteType:
+		return e.behindHost(key)
+	case envoy.ClusterType, envoy.EndpointType:
+		return e.behindCluster(fleet, key)
+	default:
+		return nil
+	}
+}
+
+func (e *Engine) behindListener(key envoy.Key) []kube.Ref {
 	for id := range e.listeners {
 		if envoy.ListenerKey(id) == key {
 			return e.routeListeners.Users(id, kube.CompareRefs)
 		}
 	}
+	return nil
+}
+
+func (e *Engine) behindHost(key envoy.Key) []kube.Ref {
 	for id, h := range e.hosts {
 		if slices.Contains(h.keys, key) {
 			return e.routeHosts.Users(id, kube.CompareRefs)
 		}
 	}
+	var refs []kube.Ref
 	for id, t := range e.tables {
 		if slices.Contains(t.keys, key) {
-			var refs []kube.Ref
 			for name := range t.wildcards {
 				refs = append(refs, e.routeHosts.Users(model.HostID{Table: id, Name: name}, kube.CompareRefs)...)
 			}
-			slices.SortFunc(refs, kube.CompareRefs)
-			return slices.Compact(refs)
 		}
 	}
+	slices.SortFunc(refs, kube.CompareRefs)
+	return slices.Compact(refs)
+}
+
+func (e *Engine) behindCluster(fleet string, key envoy.Key) []kube.Ref {
 	for _, clusters := range e.backends {
 		for c := range clusters {
 			if c.fleet == fleet && (envoy.ClusterKey(c.cluster) == key || envoy.EndpointsKey(c.cluster) == key) {

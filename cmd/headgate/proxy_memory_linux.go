@@ -11,30 +11,47 @@ import (
 
 // unmapProgram takes the pages of the program's file out of this process's memory. The kernel maps 16 around each that is
 // touched, so that the initialisation of everything the program can do, which a proxy does not, makes most of the file
-// resident.
+// resident. Only mappings of which this process has no copy of its own are touched: what a loader relocated, and then made
+// read-only, exists nowhere else.
 func unmapProgram() {
 	self, err := os.Readlink("/proc/self/exe")
 	if err != nil {
 		return // no /proc: it stays
 	}
-	maps, err := os.Open("/proc/self/maps")
+	maps, err := os.Open("/proc/self/smaps")
 	if err != nil {
 		return
 	}
 	defer maps.Close()
+	var start, end uintptr // of the mapping that the lines are about; both 0: of none that matters
 	for lines := bufio.NewScanner(maps); lines.Scan(); {
-		// "START-END PERM OFFSET DEVICE INODE PATH"
 		f := strings.Fields(lines.Text())
-		const fields = 6
-		if len(f) < fields || f[5] != self || strings.Contains(f[1], "w") || strings.Contains(f[1], "s") {
-			continue // not the file, or pages that were written to: these exist nowhere else
-		}
-		from, to, _ := strings.Cut(f[0], "-")
-		start, err1 := strconv.ParseUint(from, 16, 64)
-		end, err2 := strconv.ParseUint(to, 16, 64)
-		if err1 == nil && err2 == nil {
+		switch {
+		case len(f) > 1 && strings.Contains(f[0], "-"):
+			start, end = programPages(f, self)
+		case end > start && strings.Join(f, " ") == "Anonymous: 0 kB":
 			// Should the kernel refuse, they stay.
-			_, _, _ = unix.Syscall(unix.SYS_MADVISE, uintptr(start), uintptr(end-start), unix.MADV_DONTNEED)
+			_, _, _ = unix.Syscall(unix.SYS_MADVISE, start, end-start, unix.MADV_DONTNEED)
 		}
 	}
+}
+
+// programPages are the addresses of a mapping, if it is one of the program's file that is only read. Its fields are
+// START-END PERM OFFSET DEVICE INODE PATH.
+func programPages(f []string, self string) (start, end uintptr) {
+	const fields = 6
+	if len(f) < fields || f[5] != self || f[1] != "r--p" && f[1] != "r-xp" {
+		return 0, 0
+	}
+	return addresses(f[0])
+}
+
+func addresses(text string) (start, end uintptr) {
+	from, to, _ := strings.Cut(text, "-")
+	a, err1 := strconv.ParseUint(from, 16, 64)
+	b, err2 := strconv.ParseUint(to, 16, 64)
+	if err1 != nil || err2 != nil {
+		return 0, 0
+	}
+	return uintptr(a), uintptr(b)
 }

@@ -39,10 +39,11 @@ import (
 	"headgate.dev/proxy/xds"
 )
 
-// controlPlane is what `headgate proxy` meets in a cluster: an exchange and an xDS server with identities by certificate.
+// controlPlane is for one test, without subtests: it ends the test it was made for. It is what `headgate proxy` meets in a cluster: an exchange and an xDS server with identities by certificate.
 type controlPlane struct {
 	t        *testing.T
 	dir      string
+	program  string // to run in pods
 	xds      string // addresses, which stay over restarts
 	exchange string
 
@@ -63,7 +64,7 @@ var public1 = pki.Caller{Audiences: []string{pki.Audience}, Namespace: "infra", 
 
 func newControlPlane(t *testing.T, policy pki.Policy, born time.Time) *controlPlane {
 	t.Helper()
-	c := &controlPlane{t: t, dir: t.TempDir(), xds: freeAddress(t), exchange: freeAddress(t), changed: make(chan struct{}),
+	c := &controlPlane{t: t, dir: t.TempDir(), program: os.Args[0], xds: freeAddress(t), exchange: freeAddress(t), changed: make(chan struct{}),
 		tokens: map[string]pki.Caller{"good": public1}}
 	var err error
 	if c.authority, err = pki.NewAuthority(policy, born); err != nil {
@@ -285,7 +286,7 @@ func (c *controlPlane) runPod(name string, args ...string) *pod {
 		c.t.Fatal(err)
 	}
 	p := &pod{t: c.t, health: freeAddress(c.t), dir: dir, done: make(chan error, 1), news: make(chan struct{})}
-	p.cmd = exec.Command(os.Args[0], append([]string{"proxy", "--xds", c.xds, "--exchange", c.exchange,
+	p.cmd = exec.Command(c.program, append([]string{"proxy", "--xds", c.xds, "--exchange", c.exchange,
 		"--token", filepath.Join(c.dir, "token"), "--anchors", filepath.Join(c.dir, "anchors"), "--dir", dir, "--health", p.health,
 		"--envoy", envoyForTests(c.t), "--name", name, "--concurrency", "1", "--poll", "20ms",
 		"--drain-delay", "300ms", "--drain-timeout", "10s"}, args...)...)

@@ -19,6 +19,7 @@ type world struct {
 	scopes    map[groupKind]bool
 	fallback  string            // the default gateway where no offer fits
 	general   string            // the gateway that is the default everywhere
+	sole      map[string]string // namespace, "" for the whole tree -> the only gateway there that does not say whether it is a default
 	special   map[string]string // namespace -> gateway that is its default
 	redirects map[string]expand.Redirects
 }
@@ -34,6 +35,7 @@ type offer struct {
 	namespace, name string // namespace as written
 	general         bool
 	special         []string
+	silent          bool // it does not say whether it is a default: it is one where it is the only one
 	at              object.Origin
 }
 
@@ -42,7 +44,10 @@ const defaultFor = "headgate.dev/default-for"
 
 func specOffer(g *schema.GatewaySpec) (offer, bool) {
 	d := g.Spec.Default
-	if d == nil || !d.All && len(d.Names) == 0 {
+	if d == nil {
+		return offer{namespace: g.Metadata.Namespace, name: g.Metadata.Name, silent: true}, true
+	}
+	if !d.All && len(d.Names) == 0 {
 		return offer{}, false
 	}
 	o := offer{namespace: g.Metadata.Namespace, name: g.Metadata.Name, general: d.All, at: g.At("/spec/default")}
@@ -82,7 +87,7 @@ func text(m map[string]any, key string) string {
 func newWorld(leaves []*leaf, options Options) (*world, schema.Errors) {
 	w := &world{
 		namespace: options.Namespace, scopes: map[groupKind]bool{}, fallback: options.Gateway,
-		special: map[string]string{}, redirects: map[string]expand.Redirects{},
+		sole: map[string]string{}, special: map[string]string{}, redirects: map[string]expand.Redirects{},
 	}
 	taken := map[string]offer{} // by namespace, "" for all
 	var errs schema.Errors
@@ -105,6 +110,10 @@ func newWorld(leaves []*leaf, options Options) (*world, schema.Errors) {
 		}
 		for _, o := range l.offers {
 			gateway := o.gateway(options.Namespace)
+			if o.silent {
+				w.silent("", gateway)
+				w.silent(inNamespace(o.namespace, options.Namespace), gateway)
+			}
 			if o.general && claim("", o) {
 				w.general = gateway
 			}
@@ -117,6 +126,14 @@ func newWorld(leaves []*leaf, options Options) (*world, schema.Errors) {
 	}
 	w.text = w.describe()
 	return w, errs
+}
+
+// silent notes a gateway that does not say whether it is a default. Of two nobody is.
+func (w *world) silent(namespace, gateway string) {
+	if _, another := w.sole[namespace]; another {
+		gateway = ""
+	}
+	w.sole[namespace] = gateway
 }
 
 func (o offer) gateway(namespace string) string {
@@ -142,6 +159,9 @@ func (w *world) describe() string {
 	for _, namespace := range slices.Sorted(maps.Keys(w.special)) {
 		parts = append(parts, namespace+"="+w.special[namespace])
 	}
+	for _, namespace := range slices.Sorted(maps.Keys(w.sole)) {
+		parts = append(parts, namespace+"~"+w.sole[namespace])
+	}
 	for _, kind := range slices.SortedFunc(maps.Keys(w.scopes), compareKinds) {
 		parts = append(parts, fmt.Sprintf("%s/%s=%v", kind.group, kind.kind, w.scopes[kind]))
 	}
@@ -158,6 +178,10 @@ func (w *world) gateway(namespace string) string {
 		return w.special[namespace]
 	case w.general != "":
 		return w.general
+	case w.sole[namespace] != "":
+		return w.sole[namespace]
+	case w.sole[""] != "":
+		return w.sole[""]
 	default:
 		return w.fallback
 	}

@@ -55,7 +55,7 @@ type Gateway struct {
 	Allow *Allow `json:"allow,omitempty"`
 	// Default makes this the gateway of services that name none: true for every namespace, or a list of namespaces.
 	//
-	// Default: false.
+	// Default: true for its namespace, or for every namespace, where no other GatewaySpec of the tree is; written only when said.
 	// Limits: true, false or 1 to 64 namespaces.
 	// Example: true
 	// Becomes: annotation headgate.dev/default-for

@@ -177,7 +177,7 @@ func TestSameHostTwice(t *testing.T) {
 func TestGatewayPorts(t *testing.T) {
 	s := hello(t)
 	const gateway = "apiVersion: headgate.dev/v1alpha1\nkind: GatewaySpec\nmetadata: {name: %s}\nspec: {%s}\n"
-	e := s.commit("second.yaml", spec("second", "second.test", "")+"  gateway: two\n---\n"+fmt.Sprintf(gateway, "two", ""))
+	e := s.commit("second.yaml", spec("second", "second.test", "")+"  gateway: two\n---\n"+fmt.Sprintf(gateway, "two", "default: false"))
 	if len(e.Listeners) != 1 || e.Listeners[0].Gateway != "default/two" || e.Listeners[0].Port != 80 {
 		t.Fatalf("listeners: %+v", e.Listeners)
 	}
@@ -197,7 +197,7 @@ func TestGatewayPorts(t *testing.T) {
 	must(t, err)
 	defer l.Close()
 	three := l.Addr().(*net.TCPAddr).Port
-	e = s.refused("third.yaml", fmt.Sprintf(gateway, "three", "ports: [{port: "+itoa(three)+", protocol: HTTP}]"))
+	e = s.refused("third.yaml", fmt.Sprintf(gateway, "three", "default: false, ports: [{port: "+itoa(three)+", protocol: HTTP}]"))
 	if want := "--port " + itoa(three) + "=PORT"; !strings.Contains(e.Errors[0].Message, want) {
 		t.Errorf("%q does not say %q", e.Errors[0].Message, want)
 	}

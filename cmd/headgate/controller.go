@@ -67,6 +67,7 @@ func controllerCommand(s streams) *cobra.Command {
 	flags.StringVar(&f.o.MetricsAddress, "metrics-address", ":8080", "where to serve metrics: [HOST]:PORT, or 0 for nowhere")
 	flags.StringVar(&f.o.PprofAddress, "pprof-address", "", "where to serve profiles: [HOST]:PORT (default nowhere)")
 	flags.StringVar(&f.o.Namespace, "namespace", "", "namespace of the controller (default $POD_NAMESPACE)")
+	flags.StringVar((*string)(&f.o.Controller), "controller-name", controller.Name, "controllerName of the GatewayClasses that are served; two installations in one cluster must have two")
 	flags.StringVar(&f.o.Image, "image", "", "image of the fleets (default: the controller's own)")
 	flags.StringVar(&f.o.Service, "service", "headgate", "Service in front of all replicas, which proxies call")
 	flags.StringVar(&f.o.Host, "host", "", "what proxies call instead of the Service")

@@ -25,10 +25,11 @@ import (
 
 // fleets keeps the objects that run the proxies of our Gateways as they should be.
 type fleets struct {
-	client client.Client // reads from the cache
-	live   client.Reader // reads from the API server
-	book   *book
-	log    *slog.Logger
+	controller gwv1.GatewayController
+	client     client.Client // reads from the cache
+	live       client.Reader // reads from the API server
+	book       *book
+	log        *slog.Logger
 	// settings is what proxies must know of the controller; ok is false as long as it is not known.
 	settings func() (c fleet.Controller, ok bool)
 	// changed has the status of a Gateway looked at.
@@ -240,7 +241,7 @@ func (f *fleets) leave(ctx context.Context, g *gwv1.Gateway) error {
 	if err := f.client.Get(ctx, types.NamespacedName{Name: string(g.Spec.GatewayClassName)}, &class); err != nil {
 		return client.IgnoreNotFound(err)
 	}
-	if class.Spec.ControllerName == Name {
+	if class.Spec.ControllerName == f.controller {
 		return nil
 	}
 	if err := f.takeDown(ctx, g, ""); err != nil {

@@ -6,11 +6,12 @@ import (
 	"os"
 
 	"k8s.io/client-go/rest"
+	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"headgate.dev/proxy/pki"
 )
 
-// Name is the controllerName of the GatewayClasses that are served.
+// Name is the controllerName of the GatewayClasses that are served where nothing else is said.
 const Name = "headgate.dev/gateway-controller"
 
 // Options of Run.
@@ -18,6 +19,10 @@ type Options struct {
 	// Config is how to reach the API server. Its limits on requests do not count.
 	Config *rest.Config
 	Log    *slog.Logger
+
+	// Controller is the controllerName of the GatewayClasses that are served. Empty: Name. Two installations in one cluster must
+	// have two.
+	Controller gwv1.GatewayController
 
 	// Pod is the controller's own pod, and Namespace where it is: where the lease and the Secret of the certificate authority are.
 	Pod, Namespace string
@@ -41,6 +46,9 @@ type Options struct {
 }
 
 func (o *Options) complete() error {
+	if o.Controller == "" {
+		o.Controller = Name
+	}
 	if o.Service == "" {
 		o.Service = "headgate"
 	}

@@ -55,12 +55,12 @@ func newReplica(m manager.Manager, o Options) *replica {
 		lead: make(chan struct{}), first: make(chan struct{}),
 	}
 	r.fleets = &fleets{
-		client: m.GetClient(), live: m.GetAPIReader(), book: r.book, log: named(o.Log, "fleets"),
+		controller: o.Controller, client: m.GetClient(), live: m.GetAPIReader(), book: r.book, log: named(o.Log, "fleets"),
 		settings: r.settings, known: map[types.NamespacedName]*applied{},
 		queue: queue[types.NamespacedName]{name: "fleets", workers: 4},
 	}
 	r.writer = &writer{
-		client: m.GetClient(), book: r.book, log: named(o.Log, "status"), now: time.Now, facts: r.fleets.facts,
+		controller: o.Controller, client: m.GetClient(), book: r.book, log: named(o.Log, "status"), now: time.Now, facts: r.fleets.facts,
 		written: map[types.NamespacedName]time.Time{}, queue: queue[kube.Ref]{name: "status", workers: 4},
 	}
 	r.connect()
@@ -144,7 +144,7 @@ func (r *replica) run(ctx context.Context) error {
 	}
 	l := &loop{
 		inbox: r.contents.done, log: named(r.o.Log, "loop"), effects: r.effects, fleets: map[string]struct{}{},
-		engine: engine.New(engine.Options{Controller: Name}),
+		engine: engine.New(engine.Options{Controller: string(r.o.Controller)}),
 	}
 	l.xds = xds.New(xds.Options{
 		Authenticate: authenticate(door), TLS: door.Mutual(),
@@ -293,7 +293,7 @@ func (l *leader) leftovers(ctx context.Context) error {
 			return fmt.Errorf("reading the routes of kind %s: %w", k, err)
 		}
 		if s, ok := informer.(toolscache.SharedIndexInformer); ok {
-			refs = append(refs, ownedRoutes(k, s.GetStore().List())...)
+			refs = append(refs, l.ownRoutes(k, s.GetStore().List())...)
 		}
 	}
 	l.writer.changed(refs...)
@@ -307,10 +307,10 @@ func (l *leader) leftovers(ctx context.Context) error {
 	return nil
 }
 
-func ownedRoutes(k kube.Kind, objects []any) []kube.Ref {
+func (l *leader) ownRoutes(k kube.Kind, objects []any) []kube.Ref {
 	var refs []kube.Ref
 	for _, o := range objects {
-		if route, ok := o.(client.Object); ok && hasOurs(routeStatus(route)) {
+		if route, ok := o.(client.Object); ok && hasEntry(routeStatus(route), l.o.Controller) {
 			refs = append(refs, kube.Ref{Kind: k, Name: client.ObjectKeyFromObject(route)})
 		}
 	}

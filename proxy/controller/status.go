@@ -32,9 +32,10 @@ const (
 
 // writer writes the status of objects.
 type writer struct {
-	client client.Client // reads from the cache
-	book   *book
-	log    *slog.Logger
+	controller gwv1.GatewayController
+	client     client.Client // reads from the cache
+	book       *book
+	log        *slog.Logger
 	// facts gives what is known of a Gateway's proxies.
 	facts func(context.Context, *gwv1.Gateway) (gateway.Facts, error)
 	now   func() time.Time
@@ -92,7 +93,7 @@ func (w *writer) class(ctx context.Context, name types.NamespacedName) error {
 		return nil
 	}
 	_, err := update(ctx, w.client, name, &gwv1.GatewayClass{}, func(o *gwv1.GatewayClass) (*gwv1.GatewayClassStatus, gwv1.GatewayClassStatus) {
-		if o.Spec.ControllerName != Name {
+		if o.Spec.ControllerName != w.controller {
 			return &o.Status, o.Status
 		}
 		return &o.Status, gateway.ClassStatus(c, o.Status, w.stamp())
@@ -106,7 +107,7 @@ func (w *writer) policy(ctx context.Context, name types.NamespacedName) error {
 		return nil
 	}
 	_, err := update(ctx, w.client, name, &gwv1.BackendTLSPolicy{}, func(o *gwv1.BackendTLSPolicy) (*gwv1.PolicyStatus, gwv1.PolicyStatus) {
-		return &o.Status, backend.PolicyStatus(state.Result, Name, o.Status, w.stamp())
+		return &o.Status, backend.PolicyStatus(state.Result, w.controller, o.Status, w.stamp())
 	})
 	return err
 }
@@ -120,7 +121,7 @@ func (w *writer) route(ctx context.Context, ref kube.Ref) error {
 		if !ours {
 			r = &resolve.RouteResult{Kind: ref.Kind, Name: ref.Name}
 		}
-		return at, resolve.RouteStatus(r, resolve.RouteFacts{Controller: Name, Problems: state.Problems}, *at, w.stamp())
+		return at, resolve.RouteStatus(r, resolve.RouteFacts{Controller: w.controller, Problems: state.Problems}, *at, w.stamp())
 	})
 	return err
 }
@@ -143,9 +144,9 @@ func routeStatus(o client.Object) *gwv1.RouteStatus {
 	}
 }
 
-func hasOurs(s *gwv1.RouteStatus) bool {
+func hasEntry(s *gwv1.RouteStatus, of gwv1.GatewayController) bool {
 	for i := range s.Parents {
-		if s.Parents[i].ControllerName == Name {
+		if s.Parents[i].ControllerName == of {
 			return true
 		}
 	}

@@ -1,0 +1,61 @@
+package controller
+
+import (
+	"sync"
+
+	"headgate.dev/proxy/kube"
+)
+
+// inbox collects changes until the loop takes them. Of several changes of one object only the last counts. The zero value is
+// not usable; see newInbox.
+type inbox struct {
+	wake chan struct{} // has room for one: something is there
+
+	mu      sync.Mutex
+	changes []kube.Change
+	at      map[kube.Ref]int // where in changes
+}
+
+func newInbox() *inbox { return &inbox{wake: make(chan struct{}, 1), at: map[kube.Ref]int{}} }
+
+// put adds changes that belong together: they are taken together too.
+func (i *inbox) put(changes ...kube.Change) {
+	i.mu.Lock()
+	for _, c := range changes {
+		ref := kube.Ref{Kind: c.Kind, Name: c.Name}
+		if n, ok := i.at[ref]; ok {
+			i.changes[n] = c
+			continue
+		}
+		i.at[ref] = len(i.changes)
+		i.changes = append(i.changes, c)
+	}
+	i.mu.Unlock()
+	select {
+	case i.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take gives what is there, in the order in which the objects first came.
+func (i *inbox) take() []kube.Change {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	out := i.changes
+	i.changes = nil
+	clear(i.at)
+	return out
+}
+
+// putBack returns changes that were taken, unless newer ones of the same objects came meanwhile.
+func (i *inbox) putBack(changes []kube.Change) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for _, c := range changes {
+		ref := kube.Ref{Kind: c.Kind, Name: c.Name}
+		if _, ok := i.at[ref]; !ok {
+			i.at[ref] = len(i.changes)
+			i.changes = append(i.changes, c)
+		}
+	}
+}

@@ -81,7 +81,7 @@ var table = []row{
 		"resolved routing with neither Kubernetes nor Envoy in it, so that either side can change alone"},
 	{"proxy/resolve", pure, []string{"proxy/kube", "proxy/model", "proxy/resolve/..."},
 		"the rules of routes and nothing of Envoy: configuration and status come out of the same function"},
-	{"proxy/resolve/gateway", pure, []string{"proxy/kube", "proxy/model", "proxy/resolve/condition", "proxy/resolve/hostname", "proxy/resolve/reference"},
+	{"proxy/resolve/gateway", pure, []string{"schema", "proxy/kube", "proxy/model", "proxy/resolve/condition", "proxy/resolve/hostname", "proxy/resolve/reference"},
 		"a Gateway means the same whatever routes there are, so it cannot know any"},
 	{"proxy/resolve/backend", pure, []string{"proxy/kube", "proxy/model", "proxy/resolve/condition", "proxy/resolve/hostname", "proxy/resolve/reference"},
 		"a Service is spoken to in the same way whoever routes to it: neither routes nor Gateways are known here"},

@@ -93,7 +93,7 @@ func (s *step) resolveGateway(name types.NamespacedName) *gateway.Result {
 	if g == nil {
 		return nil
 	}
-	if !gateway.ResolveClass(s.snapshot, string(g.Spec.GatewayClassName), s.options.Controller).Accepted() {
+	if !gateway.ResolveClass(s.snapshot, string(g.Spec.GatewayClassName), s.options.Controller).Served {
 		return nil
 	}
 	return gateway.Resolve(s.snapshot, name)

@@ -3,6 +3,7 @@ package engine
 import (
 	"k8s.io/apimachinery/pkg/types"
 
+	"headgate.dev/proxy/incr"
 	"headgate.dev/proxy/kube"
 	"headgate.dev/proxy/resolve/gateway"
 )
@@ -11,13 +12,7 @@ var routeKinds = []kube.Kind{kube.HTTPRoute, kube.GRPCRoute, kube.TCPRoute, kube
 
 // mark finds what a change of an object concerns at first hand.
 func (s *step) mark(t *kube.Touched) {
-	for _, class := range t.Changed[kube.GatewayClass] {
-		s.Classes = append(s.Classes, gateway.ResolveClass(s.snapshot, class.Name, s.options.Controller))
-		s.gatewaysDirty.Add(s.snapshot.GatewaysOfClass(class.Name)...)
-	}
-	for _, class := range t.Status[kube.GatewayClass] {
-		s.Classes = append(s.Classes, gateway.ResolveClass(s.snapshot, class.Name, s.options.Controller))
-	}
+	s.markClasses(t)
 	s.gatewaysDirty.Add(t.Changed[kube.Gateway]...)
 	s.statusDirty.Add(t.Status[kube.Gateway]...)
 	for _, k := range routeKinds {
@@ -43,6 +38,23 @@ func (s *step) mark(t *kube.Touched) {
 		s.gatewaysDirty.Add(s.snapshot.GatewaysReferringInto(name.Namespace)...)
 	}
 	s.markTLS(t)
+}
+
+// markClasses finds what a change of classes and ProxyConfigs concerns.
+func (s *step) markClasses(t *kube.Touched) {
+	var classes incr.Set[types.NamespacedName]
+	classes.Add(t.Changed[kube.GatewayClass]...)
+	for _, config := range t.Changed[kube.ProxyConfig] {
+		classes.Add(s.snapshot.ClassesOfConfig(config)...)
+		s.gatewaysDirty.Add(s.snapshot.GatewaysOfConfig(config)...)
+	}
+	for _, class := range classes.Sorted(kube.CompareNames) {
+		s.gatewaysDirty.Add(s.snapshot.GatewaysOfClass(class.Name)...)
+	}
+	classes.Add(t.Status[kube.GatewayClass]...)
+	for _, class := range classes.Sorted(kube.CompareNames) {
+		s.Classes = append(s.Classes, gateway.ResolveClass(s.snapshot, class.Name, s.options.Controller))
+	}
 }
 
 // markTLS finds what a change of ListenerSets, certificates and policies concerns.

@@ -5,6 +5,8 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"headgate.dev/schema"
 )
 
 // difference is how two states of one object differ.
@@ -69,6 +71,8 @@ func compareFurther(k Kind, old, now Object) difference {
 		return compareBackendTLSPolicy(old.(*gwv1.BackendTLSPolicy), now.(*gwv1.BackendTLSPolicy))
 	case Secret:
 		return compareSecret(old.(*corev1.Secret), now.(*corev1.Secret))
+	case ProxyConfig:
+		return compareProxyConfig(old.(*schema.ProxyConfig), now.(*schema.ProxyConfig))
 	default:
 		return compareConfigMap(old.(*corev1.ConfigMap), now.(*corev1.ConfigMap))
 	}
@@ -96,6 +100,8 @@ func differWhen(changed bool) difference {
 // linksOf lists where an object leads.
 func linksOf(k Kind, o Object) []link {
 	switch k {
+	case GatewayClass:
+		return linksOfGatewayClass(o.(*gwv1.GatewayClass))
 	case Gateway:
 		return linksOfGateway(o.(*gwv1.Gateway))
 	case HTTPRoute:

@@ -19,6 +19,9 @@ func compareGateway(old, now *gwv1.Gateway) difference {
 func linksOfGateway(g *gwv1.Gateway) []link {
 	b := listenerLinks{namespace: g.Namespace}
 	b.links = append(b.links, link{toClass, types.NamespacedName{Name: string(g.Spec.GatewayClassName)}})
+	if name, ok := ConfigOfGateway(g); ok {
+		b.links = append(b.links, link{toConfig, name})
+	}
 	selects := false
 	for i := range g.Spec.Listeners {
 		l := &g.Spec.Listeners[i]

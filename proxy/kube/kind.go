@@ -4,6 +4,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+
+	"headgate.dev/schema"
 )
 
 // Kind is a kind of object that a Snapshot keeps.
@@ -27,6 +29,7 @@ const (
 	BackendTLSPolicy             // gateway-api apis/v1
 	Secret                       // core/v1; of its data only what certificates are made of is kept
 	ConfigMap                    // core/v1; of its data only certificates are kept
+	ProxyConfig                  // schema: headgate.dev/v1alpha1
 	NumKinds                     // how many there are
 )
 
@@ -54,6 +57,7 @@ var kinds = [NumKinds]struct {
 	BackendTLSPolicy: {"BackendTLSPolicy", gatewayGroup, []string{"v1", "v1alpha3"}, newBackendTLSPolicy},
 	Secret:           {"Secret", "", []string{"v1"}, newSecret},
 	ConfigMap:        {"ConfigMap", "", []string{"v1"}, newConfigMap},
+	ProxyConfig:      {schema.KindProxyConfig, schema.Group, []string{"v1alpha1"}, newProxyConfig},
 }
 
 // String is the kind as manifests write it ("HTTPRoute").
@@ -61,6 +65,12 @@ func (k Kind) String() string { return kinds[k].name }
 
 // Group is the API group of the kind; empty for the core group.
 func (k Kind) Group() string { return kinds[k].group }
+
+// Version is the version of the API that has the Go type of the kind.
+func (k Kind) Version() string { return kinds[k].versions[0] }
+
+// New makes an empty object of the Go type of the kind.
+func New(k Kind) Object { return kinds[k].empty() }
 
 // KindOf finds the Kind of a group and kind; ok is false for one that no Snapshot keeps.
 func KindOf(group, kind string) (k Kind, ok bool) {

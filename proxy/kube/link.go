@@ -25,6 +25,7 @@ const (
 	toClass                       // Gateway → GatewayClass
 	toLabels                      // Gateway with a namespace selector → nothing
 	toService                     // EndpointSlice → Service
+	toConfig                      // GatewayClass, Gateway → ProxyConfig
 	grantIn                       // ReferenceGrant → its namespace
 )
 

@@ -9,6 +9,8 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/types"
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"headgate.dev/schema"
 )
 
 // Snapshot is all objects that routing depends on. It belongs to one goroutine while Apply runs; reading is free for all
@@ -29,6 +31,7 @@ type Snapshot struct {
 	policies   table[*gwv1.BackendTLSPolicy]
 	secrets    table[*corev1.Secret]
 	configMaps table[*corev1.ConfigMap]
+	configs    table[*schema.ProxyConfig]
 	links      index
 }
 
@@ -52,6 +55,7 @@ func NewSnapshot() *Snapshot {
 		policies:   table[*gwv1.BackendTLSPolicy]{},
 		secrets:    table[*corev1.Secret]{},
 		configMaps: table[*corev1.ConfigMap]{},
+		configs:    table[*schema.ProxyConfig]{},
 	}
 }
 
@@ -140,6 +144,8 @@ func (s *Snapshot) applyFurther(c *Change, t *Touched) {
 		put(s, s.secrets, c, t)
 	case ConfigMap:
 		put(s, s.configMaps, c, t)
+	case ProxyConfig:
+		put(s, s.configs, c, t)
 	default:
 		panic(fmt.Sprintf("kube: change of kind %d", c.Kind))
 	}

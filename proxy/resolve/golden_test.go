@@ -204,7 +204,7 @@ func resolveAll(s *kube.Snapshot) string {
 	w := worldOf(s)
 	for _, name := range s.Names(kube.GatewayClass) {
 		c := gateway.ResolveClass(s, name.Name, "headgate.dev/gateway")
-		fmt.Fprintf(&b, "class %s ours=%v accepted=%v\n", c.Name, c.Ours, c.Accepted())
+		fmt.Fprintf(&b, "class %s ours=%v served=%v\n", c.Name, c.Ours, c.Served)
 		printConditions(&b, "  ", c.Conditions)
 	}
 	for _, name := range s.Names(kube.Gateway) {

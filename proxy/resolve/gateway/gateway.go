@@ -39,6 +39,9 @@ func Resolve(s *kube.Snapshot, name types.NamespacedName) *Result {
 	if reason != "" {
 		g.Conditions[0] = condition.False(gwv1.GatewayConditionAccepted, reason, message)
 	}
+	if config, ok := kube.ConfigOfGateway(o); ok && s.ProxyConfig(config) == nil {
+		g.Conditions[0] = condition.False(gwv1.GatewayConditionAccepted, gwv1.GatewayReasonInvalidParameters, missingParameters(configField, config))
+	}
 	g.Conditions = append(g.Conditions, g.resolvedRefs(t))
 	if t.insecure != "" {
 		g.Conditions = append(g.Conditions, condition.True(gwv1.GatewayConditionInsecureFrontendValidationMode,
@@ -125,12 +128,15 @@ func repeatedNames(names []string) []string {
 	return out
 }
 
+const configField = "spec.infrastructure.parametersRef"
+
 // unsupportedFields finds what the Gateway asks for as a whole and cannot have.
 func unsupportedFields(o *gwv1.Gateway) (gwv1.GatewayConditionReason, string) {
 	if inf := o.Spec.Infrastructure; inf != nil && inf.ParametersRef != nil {
-		p := inf.ParametersRef
-		return gwv1.GatewayReasonInvalidParameters, fmt.Sprintf(
-			"spec.infrastructure.parametersRef: parameters of kind %s (group %q) are not supported; remove it", p.Kind, p.Group)
+		if _, ok := kube.ConfigOfGateway(o); !ok {
+			return gwv1.GatewayReasonInvalidParameters,
+				unsupportedParameters(configField, string(inf.ParametersRef.Group), string(inf.ParametersRef.Kind))
+		}
 	}
 	for i := range o.Spec.Addresses {
 		t := o.Spec.Addresses[i].Type

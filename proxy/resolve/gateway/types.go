@@ -16,12 +16,12 @@ type Class struct {
 	Generation int64
 	// Ours is true when spec.controllerName is our controller's name. Without it, Conditions is empty: another
 	// controller's class is not ours to write.
-	Ours       bool
+	Ours bool
+	// Served tells whether Gateways of the class are served. A class whose ProxyConfig is missing is not accepted, and served all
+	// the same: what runs goes on as it is.
+	Served     bool
 	Conditions []condition.Condition
 }
-
-// Accepted tells whether Gateways of the class are served.
-func (c Class) Accepted() bool { return c.Ours && condition.AllTrue(c.Conditions) }
 
 // Result is a Gateway as the rules see it. It depends on the Gateway, the ListenerSets that name it and the labels of their
 // namespaces, and the Secrets, ConfigMaps and ReferenceGrants that these refer to; never on routes.

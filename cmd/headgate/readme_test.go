@@ -11,10 +11,26 @@ import (
 )
 
 // TestReadme runs every command of the README's shell blocks on a copy of the examples, the way a reader would; those of
-// make are run by continuous integration itself.
+// make are run by continuous integration itself. Of the READMEs of the examples it runs the commands of headgate; their
+// requests are answered by what serves the examples (cmd/internal/local).
 func TestReadme(t *testing.T) {
 	text, err := os.ReadFile("../../README.md")
 	must(t, err)
+	lines := shellLines(string(text))
+	readmes, err := filepath.Glob("../../examples/*/README.md")
+	must(t, err)
+	for _, readme := range readmes {
+		if name := filepath.Base(filepath.Dir(readme)); !strings.Contains(string(text), "(examples/"+name+")") {
+			t.Errorf("the README says nothing of examples/%s", name)
+		}
+		text, err := os.ReadFile(readme)
+		must(t, err)
+		for _, line := range shellLines(string(text)) {
+			if strings.HasPrefix(line, "bin/headgate ") {
+				lines = append(lines, line)
+			}
+		}
+	}
 	port, err := lab.FreePort()
 	must(t, err)
 	repo := newRepo(t, nil)
@@ -27,12 +43,12 @@ func TestReadme(t *testing.T) {
 	must(t, os.Symlink(exe, filepath.Join(repo.Dir, "bin", "headgate")))
 
 	ran := 0
-	for _, line := range shellLines(string(text)) {
+	for _, line := range lines {
 		if strings.HasPrefix(line, "make ") {
 			continue
 		}
 		if strings.Contains(line, " up ") {
-			line += " --port 80=" + itoa(port) + " --envoy " + envoyForTests(t)
+			line += " --once --port 80=" + itoa(port) + " --envoy " + envoyForTests(t)
 		}
 		cmd := exec.Command("sh", "-c", line)
 		cmd.Dir = repo.Dir

@@ -20,7 +20,7 @@ import (
 	"headgate.dev/proxy/kube"
 )
 
-// certificate is the Secret of a listener's certificate that is not in the tree, signed by the local CA.
+// certificate is the Secret of a certificate of a listener, or of a Gateway, that is not in the tree, signed by the local CA.
 type certificate struct {
 	names []string // sorted
 	leaf  localca.Leaf
@@ -45,7 +45,8 @@ func needsCA(changes []kube.Change) bool {
 	return slices.ContainsFunc(changes, func(c kube.Change) bool {
 		switch o := c.Object.(type) {
 		case *gwv1.Gateway:
-			return endsTLS(o.Spec.Listeners)
+			_, shows := clientSecretOf(o)
+			return shows || endsTLS(o.Spec.Listeners)
 		case *gwv1.ListenerSet:
 			return slices.ContainsFunc(o.Spec.Listeners, func(e gwv1.ListenerEntry) bool { return endsTLS([]gwv1.Listener{gwv1.Listener(e)}) })
 		case *gwv1.TLSRoute, *gwv1.BackendTLSPolicy:
@@ -61,17 +62,32 @@ func secretsOf(l *gwv1.Listener, namespace string) (out []kube.Ref) {
 	if !known || l.TLS == nil || !terminates(l) || l.Protocol != gwv1.HTTPSProtocolType && l.Protocol != gwv1.TLSProtocolType {
 		return nil
 	}
-	for _, r := range l.TLS.CertificateRefs {
-		if r.Group != nil && *r.Group != "" || r.Kind != nil && *r.Kind != "Secret" {
-			continue
+	for i := range l.TLS.CertificateRefs {
+		if ref, ok := secretOf(&l.TLS.CertificateRefs[i], namespace, kind); ok {
+			out = append(out, ref)
 		}
-		name := types.NamespacedName{Namespace: namespace, Name: string(r.Name)}
-		if r.Namespace != nil {
-			name.Namespace = string(*r.Namespace)
-		}
-		out = append(out, kube.Ref{Kind: kind, Name: name})
 	}
 	return out
+}
+
+func secretOf(r *gwv1.SecretObjectReference, namespace string, kind kube.Kind) (kube.Ref, bool) {
+	if r.Group != nil && *r.Group != "" || r.Kind != nil && *r.Kind != "Secret" {
+		return kube.Ref{}, false
+	}
+	name := types.NamespacedName{Namespace: namespace, Name: string(r.Name)}
+	if r.Namespace != nil {
+		name.Namespace = string(*r.Namespace)
+	}
+	return kube.Ref{Kind: kind, Name: name}, true
+}
+
+// clientSecretOf gives the Secret with the certificate that a Gateway shows to backends.
+func clientSecretOf(g *gwv1.Gateway) (kube.Ref, bool) {
+	kind, known := kube.KindOf("", "Secret")
+	if !known || g.Spec.TLS == nil || g.Spec.TLS.Backend == nil || g.Spec.TLS.Backend.ClientCertificateRef == nil {
+		return kube.Ref{}, false
+	}
+	return secretOf(g.Spec.TLS.Backend.ClientCertificateRef, g.Namespace, kind)
 }
 
 // changeCertificates finds out which certificates have to be made up, and makes those that are new, have other names, or
@@ -114,6 +130,18 @@ func (w *world) certificateNames() map[kube.Ref]map[string]bool {
 				names[ref] = map[string]bool{}
 			}
 			w.addNames(names[ref], l.Listener)
+		}
+	}
+	for _, o := range w.tree {
+		g, ok := o.(*gwv1.Gateway)
+		if !ok || !w.ours(g) {
+			continue
+		}
+		if ref, shows := clientSecretOf(g); shows && w.tree[ref] == nil {
+			if names[ref] == nil {
+				names[ref] = map[string]bool{}
+			}
+			names[ref][g.Name+"."+g.Namespace] = true // who it is
 		}
 	}
 	return names

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"golang.org/x/tools/txtar"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/types/known/anypb"
+	"sigs.k8s.io/yaml"
 
 	"headgate.dev/agent"
 	"headgate.dev/proxy/envoy"
@@ -48,35 +50,39 @@ func TestGolden(t *testing.T) {
 					want[f.Name] = string(f.Data)
 				}
 			}
-			for _, out := range follow(t, tree) {
-				result.Files = append(result.Files, out)
-				if diff := cmp.Diff(want[out.Name], string(out.Data)); diff != "" && !*update {
-					t.Errorf("%s: wanted (-), got (+):\n%s", out.Name, diff)
-				}
-			}
-			if *update {
-				if err := os.WriteFile(name, txtar.Format(result), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
+			compare(t, name, want, result, follow(t, tree, "."))
 		})
 	}
 }
 
-// follow applies a tree to a Stack that no Envoy is connected to.
-func follow(t *testing.T, tree fstest.MapFS) []txtar.File {
+// compare holds what came out against what the file named wants of it, or writes the file with what came out behind result.
+func compare(t *testing.T, name string, want map[string]string, result *txtar.Archive, came []txtar.File) {
 	t.Helper()
-	rendered, err := render.Tree(tree, ".", render.Options{Gateway: DefaultGateway, Namespace: DefaultNamespace})
+	for _, out := range came {
+		result.Files = append(result.Files, out)
+		if diff := cmp.Diff(want[out.Name], string(out.Data)); diff != "" && !*update {
+			t.Errorf("%s: wanted (-), got (+):\n%s", out.Name, diff)
+		}
+	}
+	if *update {
+		if err := os.WriteFile(name, txtar.Format(result), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// follow applies a directory of a tree to a Stack that no Envoy is connected to.
+func follow(t *testing.T, tree fs.FS, dir string) []txtar.File {
+	t.Helper()
+	rendered, err := render.Tree(tree, dir, render.Options{Gateway: DefaultGateway, Namespace: DefaultNamespace})
 	if err != nil {
 		return []txtar.File{{Name: "errors", Data: []byte(err.Error() + "\n")}}
 	}
-	options := Options{Listen: netip.MustParseAddr("127.0.0.1"), Ports: map[int32]uint16{80: 18080}}
-	stack, err := New(options)
+	stack, err := New(Options{Listen: netip.MustParseAddr("127.0.0.1"), Detached: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer stack.Close()
-	stack.world.noAliases = true
 	stack.backends.endpoint = func(p servicePort) (netip.AddrPort, error) {
 		return netip.AddrPortFrom(netip.MustParseAddr("127.64.0.1"), uint16(p.port)), nil
 	}
@@ -101,16 +107,13 @@ func follow(t *testing.T, tree fstest.MapFS) []txtar.File {
 		fmt.Fprintf(&rows, "not served: %s\n", e.Error())
 	}
 	for _, r := range stack.effects.XDS {
-		if r.Type == envoy.ListenerType {
-			continue // the same for every tree; proxy/envoy has its golden
-		}
-		fmt.Fprintf(&resources, "%s %s %s\n", r.Type, r.Name, text(t, r.Resource))
+		fmt.Fprintf(&resources, "--- # %s %s\n%s", r.Type, r.Name, text(t, r.Resource))
 	}
 	return []txtar.File{
 		{Name: "objects.yaml", Data: objects.Bytes()}, {Name: "traffic", Data: rows.Bytes()}, {Name: "envoy", Data: resources.Bytes()}}
 }
 
-// text is a resource as JSON that reads and compares well.
+// text is a resource as YAML, which reads and compares well, without what is the same in every tree.
 func text(t *testing.T, r envoy.Resource) string {
 	t.Helper()
 	message, err := (&anypb.Any{TypeUrl: r.Type.URL(), Value: r.Body}).UnmarshalNew()
@@ -121,9 +124,36 @@ func text(t *testing.T, r envoy.Resource) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out bytes.Buffer
-	if err := json.Indent(&out, raw, "", "  "); err != nil {
+	var value map[string]any
+	if err := json.Unmarshal(raw, &value); err != nil {
 		t.Fatal(err)
 	}
-	return out.String()
+	if certificate, is := value["tls_certificate"].(map[string]any); is {
+		for key := range certificate {
+			certificate[key] = "(made by the local CA)"
+		}
+	}
+	abridge(value)
+	out, err := yaml.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
+}
+
+// abridge leaves out how HTTP is handled in general: proxy/envoy has its golden.
+func abridge(value any) {
+	switch v := value.(type) {
+	case map[string]any:
+		if v["name"] == "envoy.filters.network.http_connection_manager" {
+			v["typed_config"] = "(as for every listener)"
+		}
+		for _, inner := range v {
+			abridge(inner)
+		}
+	case []any:
+		for _, inner := range v {
+			abridge(inner)
+		}
+	}
 }

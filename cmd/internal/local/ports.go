@@ -126,9 +126,14 @@ func (m *portMap) free(id model.ListenerID, ours map[socketAddr]claim) (uint16, 
 	return 0, nil, &PortError{ID: id, At: netip.AddrPortFrom(m.listen, wanted), Err: errors.New("no port up to 65535 is free")}
 }
 
-// bind is envoy.Options.Bind. The map has every listener that the engine knows.
+// bind is envoy.Options.Bind. The map has every listener that the engine knows, except in a detached Stack, which has no ports but
+// those of the Gateways.
 func (m *portMap) bind(id model.ListenerID) netip.AddrPort {
-	return netip.AddrPortFrom(m.listen, m.assigned[id])
+	port, has := m.assigned[id]
+	if !has {
+		port = uint16(id.Port)
+	}
+	return netip.AddrPortFrom(m.listen, port)
 }
 
 // public is envoy.Options.PublicPort: a redirect to another port of the same Gateway leads to where that is bound.

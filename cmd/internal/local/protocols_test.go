@@ -34,6 +34,7 @@ kind: Gateway
 metadata: {name: secure}
 spec:
   gatewayClassName: headgate
+  tls: {backend: {clientCertificateRef: {name: shown}}}
   listeners:
   - {name: any, port: 21512, protocol: HTTPS, tls: {certificateRefs: [{name: any}]}}
   - {name: one, port: 21512, protocol: HTTPS, hostname: "*.shop.test", tls: {certificateRefs: [{name: one}]}}
@@ -129,8 +130,8 @@ func TestCertificates(t *testing.T) {
 		}
 		return out
 	}
-	want := map[string]string{"any": "hello.localhost hello.test localhost", "one": "*.shop.test sec.test"}
-	if got := names(); len(got) != 2 || got["any"] != want["any"] || got["one"] != want["one"] {
+	want := map[string]string{"any": "hello.localhost hello.test localhost", "one": "*.shop.test sec.test", "shown": "secure.default"}
+	if got := names(); len(got) != 3 || got["shown"] != want["shown"] || got["any"] != want["any"] || got["one"] != want["one"] {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	if path := h.stack.CA(); !strings.HasPrefix(path, os.Getenv("XDG_CACHE_HOME")) {
@@ -140,11 +141,11 @@ func TestCertificates(t *testing.T) {
 	if out := h.stack.world.complete(nil, now.Add(localca.LeafValidity-localca.Renew-time.Hour)); len(out) != 0 {
 		t.Errorf("renewed too early: %v", out)
 	}
-	if out := h.stack.world.complete(nil, now.Add(localca.LeafValidity-localca.Renew+time.Hour)); len(out) != 2 {
+	if out := h.stack.world.complete(nil, now.Add(localca.LeafValidity-localca.Renew+time.Hour)); len(out) != 3 {
 		t.Errorf("not renewed: %v", out)
 	}
 	h.must(secure, own, strings.ReplaceAll(own, "own", "any"), hello)
-	if got := names(); len(got) != 1 || got["one"] != want["one"] {
+	if got := names(); len(got) != 2 || got["one"] != want["one"] {
 		t.Errorf("got %q", got)
 	}
 }

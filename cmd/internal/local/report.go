@@ -187,6 +187,7 @@ func (s *Stack) unserved() schema.Errors {
 			continue
 		}
 		at := s.originOf("Gateway", g.Name, -1)
+		errs = append(errs, conditionErrors(at, "Gateway "+g.Name.String(), g.Conditions)...)
 		for j := range g.Listeners {
 			l := &g.Listeners[j]
 			errs = append(errs, conditionErrors(at, "listener "+l.Name, l.Conditions)...)
@@ -219,10 +220,12 @@ func (s *Stack) routeProblems(r *engine.RouteState) schema.Errors {
 // conditionErrors turns conditions into errors: those that ought to be true and are not, and those that ought not to be.
 func conditionErrors(at schema.Position, subject string, conditions []condition.Condition) schema.Errors {
 	bad := []string{string(gwv1.RouteConditionPartiallyInvalid)}
+	repeats := []string{string(gwv1.ListenerConditionProgrammed), string(gwv1.ListenerConditionConflicted)} // Accepted says it
+	sums := []string{string(gwv1.GatewayReasonListenersNotValid), string(gwv1.GatewayReasonListenersNotResolved)}
 	var errs schema.Errors
 	for _, c := range conditions {
-		if c.Type == string(gwv1.ListenerConditionProgrammed) || c.Type == string(gwv1.ListenerConditionConflicted) {
-			continue // they only repeat Accepted
+		if slices.Contains(repeats, c.Type) || slices.Contains(sums, c.Reason) {
+			continue
 		}
 		if (c.Status == metav1.ConditionTrue) == slices.Contains(bad, c.Type) {
 			errs = append(errs, &schema.Error{Position: at, Message: fmt.Sprintf("%s: %s: %s", subject, c.Reason, c.Message)})

@@ -244,7 +244,8 @@ func (c *CA) Issue(names []string, now time.Time) (Leaf, error) {
 		SerialNumber: serial,
 		Subject:      pkix.Name{Organization: []string{"headgate up"}},
 		NotBefore:    now.Add(-backdate), NotAfter: now.Add(LeafValidity),
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageDigitalSignature, BasicConstraintsValid: true,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}, // a gateway shows one to backends
 	}
 	for _, name := range names {
 		if ip := net.ParseIP(name); ip != nil {

@@ -44,7 +44,8 @@ type Commit struct {
 	Tree Tree
 
 	treeID  string
-	signed  []byte // what the signature is over: the commit without it
+	parents []string // their ids, the first one first
+	signed  []byte   // what the signature is over: the commit without it
 	sig     string
 	sigs    int // how many signatures stand in the commit; only 0 and 1 mean what they seem to
 	message string
@@ -107,6 +108,8 @@ func (c *Commit) header(line string) error {
 	switch key {
 	case "tree":
 		c.treeID = value
+	case "parent":
+		c.parents = append(c.parents, value)
 	case "author":
 		c.Author, c.Email, _ = signature(value)
 	case "committer":

@@ -200,8 +200,18 @@ func (l *localRefs) tags() (map[string]string, error) {
 	return tags, err
 }
 
-// resolve finds what the Ref means. The id may be a tag's.
+// resolve finds what the Ref means. The id may be a tag's. An ancestor is known by no reference.
 func (l *localRefs) resolve(r Ref, o *objects) (target, error) {
+	t, err := l.begin(r, o)
+	if err != nil || r.Back == "" {
+		return t, err
+	}
+	hash, err := o.ancestor(t.hash, r.Back)
+	return target{hash: hash}, err
+}
+
+// begin finds where the way back of a Ref begins.
+func (l *localRefs) begin(r Ref, o *objects) (target, error) {
 	switch {
 	case r.Commit != "":
 		return l.byID(r.Commit, o)

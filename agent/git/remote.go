@@ -58,6 +58,10 @@ func openRemote(src Source, o Options) (*remote, error) {
 	if r.ref.Commit != "" && !fullID.MatchString(r.ref.Commit) {
 		return nil, fmt.Errorf("opening %s: commit %s: a commit of a remote needs all 40 digits", r.url, r.ref.Commit)
 	}
+	if r.ref.Back != "" {
+		return nil, &UnsupportedError{Doing: "opening " + r.url, What: r.ref.String() + " of a remote, which is fetched without history,",
+			Remedy: "name a branch, a tag or a commit, or use a clone"}
+	}
 	if o.Cache == "" {
 		return nil, fmt.Errorf("opening %s: no cache directory is given to fetch into", r.url)
 	}

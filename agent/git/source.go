@@ -38,13 +38,21 @@ type Ref struct {
 	Commit string
 	// Name is a reference in full ("refs/pull/42/head"), or short: then a branch, else a tag, else a commit.
 	Name string
+	// Back leads from there to an ancestor, as Git's revisions do: "~2", "^", "^2~1". For local repositories; a remote is fetched
+	// without its history.
+	Back string
 }
 
 // ParseRef reads the form people type: a name ("main", "v1.2.3", "refs/pull/1/head", a commit's id), or with a word
-// in front that says which kind is meant: "branch:main", "tag:v1.2.3", "semver:>=1.2", "commit:4f2a9c1". Empty is HEAD.
+// in front that says which kind is meant: "branch:main", "tag:v1.2.3", "semver:>=1.2", "commit:4f2a9c1". Empty and "@" are
+// HEAD. All but a range may have a way back behind them: "HEAD~1", "main^2".
 func ParseRef(s string) (Ref, error) {
 	var r Ref
 	kind, rest, found := strings.Cut(s, ":")
+	if kind != "semver" {
+		s, r.Back = cutBack(s)
+		kind, rest, found = strings.Cut(s, ":")
+	}
 	switch {
 	case !found:
 		r.Name = s
@@ -66,7 +74,10 @@ func ParseRef(s string) (Ref, error) {
 }
 
 // String gives the form ParseRef reads; "HEAD" for zero.
-func (r Ref) String() string {
+func (r Ref) String() string { return r.start() + r.Back }
+
+// start is String without the way back.
+func (r Ref) start() string {
 	switch {
 	case r.Commit != "":
 		return "commit:" + r.Commit
@@ -103,6 +114,9 @@ func (r Ref) validate() error {
 func (r Ref) validateValue() error {
 	if r.Commit != "" && !hexID.MatchString(r.Commit) {
 		return fmt.Errorf("reading reference %s: a commit is 40 lower-case hexadecimal digits", r)
+	}
+	if !validBack(r.Back) {
+		return fmt.Errorf("reading reference %s: behind ~ and ^ stands a number or nothing, as in HEAD~2 and HEAD^", r)
 	}
 	if r.SemVer == "" {
 		return nil

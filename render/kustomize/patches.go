@@ -70,7 +70,7 @@ func shift(n *schema.Node, block schema.Position) *schema.Node {
 // lists are the lists of specs that a merge patch would replace as a whole, dropping every item it does not repeat.
 var lists = map[string][]string{
 	schema.KindServiceSpec: {"routes", "grpc", "tcp", "udp", "tls", "patches"},
-	schema.KindGatewaySpec: {"ports", "patches"},
+	schema.KindGatewaySpec: {"hosts", "ports", "clientAuth", "patches"},
 }
 
 // lossy refuses merge patches of such lists.
@@ -123,6 +123,7 @@ func lossyPatch(patch *schema.Node, target string) schema.Errors {
 
 var exampleField = map[string]string{
 	"routes": "timeout", "grpc": "to", "tcp": "to", "udp": "to", "tls": "to", "patches": "patch", "ports": "port",
+	"hosts": "tls", "clientAuth": "ca",
 }
 
 // selects tells whether a patch of the kind written in it, with a target or without, acts on a kind.

@@ -150,12 +150,16 @@ func (f follower) gateway(spec map[string]any) {
 	}
 	secrets := func(v any) any { return f.texts(secret, v) }
 	change(spec, "tls", secrets)
+	change(spec, "clientCertificate", secrets)
 	for _, list := range []string{"hosts", "ports"} {
-		each(spec[list], func(entry map[string]any) { change(entry, "tls", secrets) })
+		each(spec[list], func(entry map[string]any) {
+			change(entry, "tls", secrets)
+			each(entry["hosts"], func(host map[string]any) { change(host, "tls", secrets) })
+		})
 	}
-	if auth, ok := spec["clientAuth"].(map[string]any); ok {
-		change(auth, "ca", f.authorities)
-	}
+	each(spec["clientAuth"], func(auth map[string]any) {
+		change(auth, "ca", func(v any) any { return f.texts(configMap, v) })
+	})
 	if infrastructure, ok := spec["infrastructure"].(map[string]any); ok {
 		change(infrastructure, "parameters", func(v any) any {
 			f.references(proxyConfig, v)
@@ -247,12 +251,16 @@ func change(m map[string]any, key string, f func(any) any) {
 	}
 }
 
-// each calls f for the maps of a list.
+// each calls f for the maps of a list, or for a map that stands where a list may.
 func each(v any, f func(map[string]any)) {
-	list, _ := v.([]any)
-	for _, item := range list {
-		if m, ok := item.(map[string]any); ok {
-			f(m)
+	switch v := v.(type) {
+	case map[string]any:
+		f(v)
+	case []any:
+		for _, item := range v {
+			if m, ok := item.(map[string]any); ok {
+				f(m)
+			}
 		}
 	}
 }

@@ -144,9 +144,17 @@ spec:
   class: own
   tls: {a.example.com: cert, b.example.com: far/cert}
   hosts: [a.example.com, {host: b.example.com, tls: cert}]
-  ports: [{port: 443, protocol: TLS, tls: cert}]
+  ports: [{port: 443, protocol: TLS, tls: cert}, {port: 8443, hosts: [c.example.com, {host: d.example.com, tls: [cert, far/cert]}]}]
   clientAuth: {ca: ca}
+  clientCertificate: cert
   infrastructure: {parameters: large}
+---
+apiVersion: headgate.dev/v1alpha1
+kind: GatewaySpec
+metadata: {name: strict}
+spec:
+  clientAuth: [{ca: [ca, far/ca, ca-old]}, {ca: system, ports: [8443]}]
+  clientCertificate: far/cert
 `
 
 func TestEveryReferenceFollows(t *testing.T) {
@@ -188,8 +196,10 @@ func TestEveryReferenceFollows(t *testing.T) {
 			`"tcp":[{"port":1,"to":"a-next-z:1"}],"tls":[{"hosts":["a.example.com"],"to":["a-next-z"]}],"udp":[{"port":2,"to":{"a-next-z:1":1}}]}`,
 		"ServiceSpec a-elsewhere-z": `{"backendTLS":{"ca":"system"},"service":"a-next-z"}`,
 		"ServiceSpec a-outside-z":   `{"backendTLS":{"ca":{"configMap":"a-ca-old-z"}},"service":"outside"}`,
-		"GatewaySpec a-offered-z": `{"class":"a-own-z","clientAuth":{"ca":"CA"},"hosts":["a.example.com",{"host":"b.example.com","tls":"CERT"}],` +
-			`"infrastructure":{"parameters":"a-large-z"},"ports":[{"port":443,"protocol":"TLS","tls":"CERT"}],"tls":{"a.example.com":"CERT","b.example.com":"far/cert"}}`,
+		"GatewaySpec a-offered-z": `{"class":"a-own-z","clientAuth":{"ca":"CA"},"clientCertificate":"CERT","hosts":["a.example.com",{"host":"b.example.com","tls":"CERT"}],` +
+			`"infrastructure":{"parameters":"a-large-z"},"ports":[{"port":443,"protocol":"TLS","tls":"CERT"},` +
+			`{"hosts":["c.example.com",{"host":"d.example.com","tls":["CERT","far/cert"]}],"port":8443}],"tls":{"a.example.com":"CERT","b.example.com":"far/cert"}}`,
+		"GatewaySpec a-strict-z": `{"clientAuth":[{"ca":["CA","far/ca","a-ca-old-z"]},{"ca":"system","ports":[8443]}],"clientCertificate":"far/cert"}`,
 	} {
 		want = strings.NewReplacer(`"CA"`, `"`+ca+`"`, `"CERT"`, `"`+cert+`"`).Replace(want)
 		if got[name] != want {
@@ -253,5 +263,21 @@ spec: {gateway: blue-edge, service: shop-green, routes: [{to: blue-shop:80}, {to
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// TestLossyPatches: a merge patch of a list of a spec is refused; a map in its place is merged.
+func TestLossyPatches(t *testing.T) {
+	const base = "-- kustomization.yaml --\nresources: [gateway.yaml]\npatches: [{path: patch.yaml}]\n" +
+		"-- gateway.yaml --\napiVersion: headgate.dev/v1alpha1\nkind: GatewaySpec\nmetadata: {name: edge}\nspec: {hosts: [a.example.com], tls: cert}\n" +
+		"-- patch.yaml --\napiVersion: headgate.dev/v1alpha1\nkind: GatewaySpec\nmetadata: {name: edge}\nspec: "
+	for patch, field := range map[string]string{
+		"{hosts: [b.example.com]}": "spec.hosts", "{clientAuth: [{ca: ca}]}": "spec.clientAuth", "{ports: [{port: 81}]}": "spec.ports",
+		"{clientAuth: {ca: ca}}": "", "{redirect: false}": "",
+	} {
+		_, err := build(t, archive(base+patch+"\n"), ".")
+		if field == "" && err != nil || field != "" && (err == nil || !strings.Contains(err.Error(), "patch.yaml:4:") || !strings.Contains(err.Error(), field+": a merge patch replaces")) {
+			t.Errorf("%s: %v", patch, err)
+		}
 	}
 }

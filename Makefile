@@ -25,7 +25,7 @@ SOURCE ?= examples/01-hello
 
 # What has goroutines is tested a second time under the race detector, where there is a C compiler to build it.
 CC_PATH := $(shell command -v $${CC:-cc} 2>/dev/null)
-RACE := $(strip $(foreach dir,agent proxy/echo proxy/live proxy/pki proxy/process proxy/xds cmd/internal/local,$(if $(wildcard $(dir)/*.go),./$(dir)/...)))
+RACE := $(strip $(foreach dir,agent proxy/controller proxy/echo proxy/live proxy/pki proxy/process proxy/xds cmd/internal/local,$(if $(wildcard $(dir)/*.go),./$(dir)/...)))
 
 .PHONY: help
 help: ## explain the targets
@@ -144,7 +144,7 @@ conformance: cluster-up build image ## run Gateway API's conformance suite in th
 
 .PHONY: test-cluster
 test-cluster: export HEADGATE_TESTCLUSTER := $(CLUSTER)
-test-cluster: cluster-up ## run the tests that need a cluster, in the test cluster, which stays up
+test-cluster: cluster-up image ## run the tests that need a cluster, in the test cluster, which stays up
 	cd deploy/testcluster && go vet -tags cluster ./... && go test -tags cluster -count 1 ./...
 	cd deploy/conformance && go vet ./... && go test .
 	@dirs=$$(find . -name '*_cluster_test.go' -not -path './deploy/testcluster/*' -exec dirname {} \; | sort -u); \

@@ -66,8 +66,18 @@ func (f *fleets) reconcile(ctx context.Context, name types.NamespacedName) (time
 		return 0, f.leave(ctx, &g)
 	}
 	err := f.bring(ctx, &g, &state)
+	if err != nil && f.goes(ctx, name) {
+		return 0, nil
+	}
 	f.problem(name, err)
 	return 0, err
+}
+
+// goes tells whether a Gateway is gone by now, or about to go: what it had vanishes under whoever applies it.
+func (f *fleets) goes(ctx context.Context, name types.NamespacedName) bool {
+	var g gwv1.Gateway
+	err := f.live.Get(ctx, name, &g)
+	return apierrors.IsNotFound(err) || err == nil && g.DeletionTimestamp != nil
 }
 
 // bring applies what is not as it was applied last.
@@ -251,15 +261,20 @@ func (f *fleets) leave(ctx context.Context, g *gwv1.Gateway) error {
 	return nil
 }
 
-// takeDown removes what the Gateway has of fleets of other names than keep: those of another class that it had before.
+// takeDown removes what the Gateway has of fleets of this controller under other names than keep: those of another class that it
+// had before.
 func (f *fleets) takeDown(ctx context.Context, g *gwv1.Gateway, keep string) error {
+	settings, ok := f.settings()
+	if !ok {
+		return nil
+	}
 	var list appsv1.DeploymentList
 	if err := f.client.List(ctx, &list, client.InNamespace(g.Namespace)); err != nil {
 		return fmt.Errorf("listing the fleets in %s: %w", g.Namespace, err)
 	}
 	for i := range list.Items {
 		d := &list.Items[i]
-		if d.Name == keep || !fleet.Owned(d, g.UID) {
+		if d.Name == keep || !fleet.Owned(d, g.UID) || !fleet.Calls(d, settings) {
 			continue
 		}
 		for _, r := range fleet.All(model.Name{Namespace: g.Namespace, Name: g.Name}, string(g.Spec.GatewayClassName)) {

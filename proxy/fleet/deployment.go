@@ -35,6 +35,9 @@ const (
 	graceReserve = 5 * time.Second
 )
 
+// xdsFlag says where a proxy gets its configuration.
+const xdsFlag = "--xds="
+
 // deployment has no replicas: they are applied apart.
 func (in *Input) deployment() *appsv1.Deployment {
 	keep := in.kept()
@@ -135,7 +138,7 @@ func (in *Input) args(health int32, delay, timeout time.Duration) []string {
 	}
 	args := []string{
 		"proxy",
-		"--xds=" + in.Controller.XDS,
+		xdsFlag + in.Controller.XDS,
 		"--exchange=" + in.Controller.Exchange,
 		"--token=" + tokenDir + "/" + tokenFile,
 		"--anchors=" + anchorsDir + "/" + anchorsFile,

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"maps"
+	"slices"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -85,6 +86,16 @@ func RunningOf(d *appsv1.Deployment) Running {
 		return Running{}
 	}
 	return Running{Exists: true, Image: d.Annotations[ImageAnnotation], ABI: d.Annotations[ABIAnnotation]}
+}
+
+// Calls tells whether the proxies of a Deployment get their configuration from the controller: it is another one's fleet if not.
+func Calls(d *appsv1.Deployment, c Controller) bool {
+	for i := range d.Spec.Template.Spec.Containers {
+		if slices.Contains(d.Spec.Template.Spec.Containers[i].Args, xdsFlag+c.XDS) {
+			return true
+		}
+	}
+	return false
 }
 
 // The field managers. The number of replicas has one of its own, which just stops applying when an autoscaler takes over: if

@@ -25,8 +25,9 @@ const (
 const (
 	// maxMessage bounds a message, as most implementations of gRPC do.
 	maxMessage = 4 << 20
-	// silence is how long the server waits to find out whether a client has one message to send or many.
-	silence = 100 * time.Millisecond
+	// silence is how long the server waits, after the first message, to find out whether a client has more than one to send. For
+	// the first one it has patience: many calls at once on a busy machine are slow to arrive.
+	silence = 300 * time.Millisecond
 )
 
 func isGRPC(r *http.Request) bool {
@@ -87,7 +88,7 @@ func answerGRPC(w http.ResponseWriter, r *http.Request, t Target) {
 
 func converseGRPC(w http.ResponseWriter, messages <-chan []byte, t Target) error {
 	self := protowire.AppendString(protowire.AppendTag(nil, 1, protowire.BytesType), t.String())
-	timer := time.NewTimer(silence)
+	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	var first [][]byte
 	for more := true; more && len(first) < 2; {
@@ -100,6 +101,7 @@ func converseGRPC(w http.ResponseWriter, messages <-chan []byte, t Target) error
 			}
 			if more = open; open {
 				first = append(first, m)
+				timer.Reset(silence)
 			}
 		case <-timer.C:
 			more = false

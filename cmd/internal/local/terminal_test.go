@@ -294,6 +294,8 @@ func (term *terminal) grpcurl(ctx context.Context, c command) (answer, error) {
 	a := answer{first: status.Code(err).String(), got: func(name string) string { return strings.Join(header.Get(name), ", ") }}
 	if err == nil {
 		a.first += " from " + target.Value
+	} else if message := status.Convert(err).Message(); message != "" {
+		a.first += ": " + message
 	}
 	return a, nil
 }

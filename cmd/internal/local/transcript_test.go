@@ -124,7 +124,7 @@ func (a answer) lines(expected []string) []string {
 	return out
 }
 
-// tolerance is by how many percent a share may miss what is expected of a thousand requests: five standard deviations.
+// tolerance is by how many percent a share may miss what is expected: five standard deviations of halves of a thousand requests.
 const tolerance = 8
 
 // shares does a command many times and counts the answers. What is near enough to the expected share is the expected one.

@@ -81,9 +81,14 @@ func (s *Stack) Rows(limit int) (rows []Row, total int) {
 			}
 		}
 	}
-	for _, r := range s.forwards {
-		if total++; len(rows) < limit {
-			rows = append(rows, r)
+	for _, l := range s.engine.ListListeners() {
+		for _, r := range traffic.ListenerRows(l.After) {
+			if r.Source.Kind == "" {
+				continue // its hosts say it, or nothing is to be had there
+			}
+			if total++; len(rows) < limit {
+				rows = append(rows, s.connectionRow(s.set, l.After, r))
+			}
 		}
 	}
 	return rows, total
@@ -94,25 +99,34 @@ func (s *Stack) Rows(limit int) (rows []Row, total int) {
 func (s *Stack) Changed(limit int) (changes []Change, total int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, h := range s.effects.Hosts {
-		for _, c := range traffic.Diff(s.rows(h.Before), s.rows(h.After)) {
+	add := func(diff []traffic.Change, before, after func(traffic.Row) Row) {
+		for _, c := range diff {
 			if total++; len(changes) >= limit {
 				continue
 			}
 			var change Change
 			if c.Before != nil {
-				row := s.row(s.before, h.Before, *c.Before)
+				row := before(*c.Before)
 				change.Before = &row
 			}
 			if c.After != nil {
-				row := s.row(s.set, h.After, *c.After)
+				row := after(*c.After)
 				change.After = &row
 			}
 			changes = append(changes, change)
 		}
 	}
-	forwards := diffForwards(s.forwardsBefore, s.forwards)
-	return append(changes, forwards[:min(len(forwards), limit-len(changes))]...), total + len(forwards)
+	for _, h := range s.effects.Hosts {
+		add(traffic.Diff(s.rows(h.Before), s.rows(h.After)),
+			func(r traffic.Row) Row { return s.row(s.before, h.Before, r) },
+			func(r traffic.Row) Row { return s.row(s.set, h.After, r) })
+	}
+	for _, l := range s.effects.Listeners {
+		add(traffic.Diff(traffic.ListenerRows(l.Before), traffic.ListenerRows(l.After)),
+			func(r traffic.Row) Row { return s.connectionRow(s.before, l.Before, r) },
+			func(r traffic.Row) Row { return s.connectionRow(s.set, l.After, r) })
+	}
+	return changes, total
 }
 
 // rows are the rows of a host, without those of aliases: they say nothing new.

@@ -90,6 +90,9 @@ func (f *diffFlags) run(ctx context.Context, s streams, args []string) error {
 	if err := oneOf("output", f.output, "text", "json", "markdown"); err != nil {
 		return err
 	}
+	if f.from == "" {
+		return usageError{errors.New("--from is empty: expected a branch, a tag, a commit or HEAD~1")}
+	}
 	dir := "."
 	if len(args) > 0 {
 		dir = args[0]

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -130,6 +131,7 @@ func (f *explainFlags) check() error {
 			return err
 		}
 	}
+	f.query.Method = cmp.Or(f.query.Method, "GET")
 	request := f.query.Port == 0 && f.query.Scheme != "tcp" && f.query.Scheme != "udp"
 	switch {
 	case f.query.Host == "" && request:

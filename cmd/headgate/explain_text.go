@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"headgate.dev/cmd/internal/local"
@@ -38,7 +39,7 @@ func (f *explainFlags) title(answers []local.Explanation) string {
 		return title
 	}
 	if q.Host == "" {
-		return strings.TrimSpace(fmt.Sprintf("%s port %d", q.Scheme, q.Port))
+		return strings.TrimSpace(q.Scheme + strings.TrimSuffix(fmt.Sprintf(" port %d", q.Port), " port 0"))
 	}
 	title := q.Host + " " + q.Method + " " + q.Path
 	if f.grpc != "" {
@@ -71,6 +72,12 @@ func (f *explainFlags) nowhere(stack *local.Stack, answers []local.Explanation) 
 		return [][]string{{"answer", "none: " + f.noListener(ports)}}
 	}
 	rows := [][]string{{"answer", "404: " + answers[0].Reason}}
+	if _, routes := stack.Count(); routes > local.MaxAliases && strings.HasSuffix(f.query.ServerName, ".localhost") {
+		rows = append(rows, []string{"", fmt.Sprintf("`headgate up` makes NAME.localhost for trees of up to %d routes; this one has %d", local.MaxAliases, routes)})
+	}
+	if slices.Contains(hosts, f.query.ServerName) {
+		return rows // that is not what is wrong
+	}
 	if near := local.Nearest(f.query.Host, hosts, nearHosts); len(near) > 0 {
 		more := ""
 		if len(hosts) > len(near) {

@@ -11,6 +11,7 @@ import (
 	"headgate.dev/proxy/model"
 	gatewayrules "headgate.dev/proxy/resolve/gateway"
 	"headgate.dev/proxy/traffic"
+	"headgate.dev/schema"
 	"headgate.dev/schema/source"
 )
 
@@ -226,12 +227,20 @@ func (s *Stack) listener(g *gatewayrules.Result, socket *model.Listener, l *gate
 		return out
 	}
 	out.Name, out.Protocol, out.Host = l.Name, string(l.Protocol), cmp.Or(l.Hostname, "*")
+	if l.Set != (types.NamespacedName{}) {
+		out.Set = l.Set.String()
+	}
+	out.From = s.listenerAt(g, l).String()
+	return out
+}
+
+// listenerAt finds where an API listener is written.
+func (s *Stack) listenerAt(g *gatewayrules.Result, l *gatewayrules.Listener) schema.Position {
 	kind, name := "Gateway", g.Name
 	if l.Set != (types.NamespacedName{}) {
-		kind, name, out.Set = "ListenerSet", l.Set, l.Set.String()
+		kind, name = "ListenerSet", l.Set
 	}
-	out.From = listenerIn(s.set, kind, name, func(entry map[string]any) bool { return entry["name"] == l.Name }).String()
-	return out
+	return listenerIn(s.set, kind, name, func(entry map[string]any) bool { return entry["name"] == l.Name })
 }
 
 func (s *Stack) rule(h *model.Host, t *traffic.Trial) Rule {

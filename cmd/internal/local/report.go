@@ -13,6 +13,7 @@ import (
 	"headgate.dev/proxy/envoy"
 	"headgate.dev/proxy/model"
 	"headgate.dev/proxy/resolve/condition"
+	gatewayrules "headgate.dev/proxy/resolve/gateway"
 	"headgate.dev/proxy/traffic"
 	"headgate.dev/render/object"
 	"headgate.dev/schema"
@@ -196,16 +197,26 @@ func (s *Stack) unserved() schema.Errors {
 		errs = append(errs, s.routeProblems(&s.effects.Routes[i])...)
 	}
 	for i := range s.effects.Gateways {
-		g := s.effects.Gateways[i].Result
-		if g == nil {
-			continue
+		if g := s.effects.Gateways[i].Result; g != nil {
+			errs = append(errs, s.gatewayProblems(g)...)
 		}
-		at := s.originOf("Gateway", g.Name, -1)
-		errs = append(errs, conditionErrors(at, "Gateway "+g.Name.String(), g.Conditions)...)
-		for j := range g.Listeners {
-			l := &g.Listeners[j]
-			errs = append(errs, conditionErrors(at, "listener "+l.Name, l.Conditions)...)
+	}
+	return errs
+}
+
+// gatewayProblems lists what is wrong with a Gateway, the listener sets that name it, and their listeners.
+func (s *Stack) gatewayProblems(g *gatewayrules.Result) schema.Errors {
+	own := slices.DeleteFunc(slices.Clone(g.Conditions), func(c condition.Condition) bool {
+		return c.Reason == string(gwv1.GatewayReasonListenersNotValid) || c.Reason == string(gwv1.GatewayReasonListenersNotResolved)
+	})
+	errs := conditionErrors(s.originOf("Gateway", g.Name, -1), "Gateway "+g.Name.String(), own)
+	for i := range g.Sets {
+		if set := &g.Sets[i]; !set.Attached {
+			errs = append(errs, conditionErrors(s.originOf("ListenerSet", set.Name, -1), "ListenerSet "+set.Name.String(), set.Conditions)...)
 		}
+	}
+	for l := range apiListeners(g) {
+		errs = append(errs, conditionErrors(s.listenerAt(g, l), "listener "+l.Name, l.Conditions)...)
 	}
 	return errs
 }

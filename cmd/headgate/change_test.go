@@ -12,7 +12,7 @@ import (
 	"golang.org/x/tools/txtar"
 )
 
-var commitID = regexp.MustCompile(`main@[0-9a-f]{7}`)
+var commitID = regexp.MustCompile(`\b(main@)?[0-9a-f]{7}\b`)
 
 // TestExplainAndDiff runs the commands of each file in testdata/change, one a line of its head, on a repository that has
 // what lies under before/ committed and what lies under after/ saved. Run with -update to write what they print.
@@ -52,7 +52,7 @@ func TestExplainAndDiff(t *testing.T) {
 					continue
 				}
 				code, out, errs := headgate(t, strings.Fields(command)...)
-				out = strings.ReplaceAll(commitID.ReplaceAllString(out+errs, "main@COMMIT"), repo.Dir, "REPOSITORY")
+				out = strings.ReplaceAll(commitID.ReplaceAllString(out+errs, "${1}COMMIT"), repo.Dir, "REPOSITORY")
 				if code != exitFine {
 					out += "exit " + itoa(code) + "\n"
 				}

@@ -98,7 +98,9 @@ func TestUsageErrors(t *testing.T) {
 		{"upp"}, {"up", "a", "b"}, {"up", "--prot", "1"}, {"up", "--output", "xml"}, {"up", "--listen", "here"},
 		{"up", "--port", "80"}, {"up", "--endpoint", "shop=nowhere"}, {"up", "--path", "../x"}, {"up", "--worktree", "--ref", "main"},
 		{"up", "--worktree", "https://git.example.test/x"}, {"up", "--ref", "kind:x"}, {"render", "-o", "xml"},
-		{"validate", "--output", "x"}, {"schema", "Service"}, {"version", "x"},
+		{"validate", "--output", "x"},
+		{"explain", "--host", ""}, {"explain", "--host", "x", "--port", "x"}, {"explain", "--scheme", "quic", "--port", "443"}, {"explain", "--host", "x", "--grpc", "/"},
+		{"explain", "a", "b", "--host", "x"}, {"diff", "--from", ""}, {"diff", "--from", "HEAD~x"}, {"diff", "--from", "main:x"}, {"diff", "a", "b"}, {"validate", "--bogus"}, {"schema", "Service"}, {"version", "x"},
 	} {
 		if code, _, errs := headgate(t, args...); code != exitUsage || errs == "" {
 			t.Errorf("%v: exit %d, %q; expected 2 and a word", args, code, errs)
@@ -116,6 +118,13 @@ func TestExitCodes(t *testing.T) {
 		{exitInput, []string{"up", t.TempDir(), "--envoy", envoyForTests(t)}},
 		{exitInput, []string{"up", repo.Dir, "--ref", "nothing", "--once", "--envoy", envoyForTests(t)}},
 		{exitInput, []string{"render", repo.Dir, "--ref", "nothing"}},
+		{exitInput, []string{"diff", repo.Dir, "--from", "HEAD~1"}},
+		{exitInput, []string{"diff", t.TempDir()}},
+		{exitFine, []string{"diff", repo.Dir, "--from", "HEAD", "--to", "@"}},
+		{exitFine, []string{"explain", repo.Dir, "--host", "nowhere.test"}},
+		{exitFine, []string{"explain", repo.Dir, "--port", "5432"}},
+		{exitUsage, []string{"explain", repo.Dir, "--port", "80"}},
+		{exitUsage, []string{"validate", repo.Dir, "/nowhere"}},
 		{exitUsage, []string{"render", "/nowhere"}},
 		{exitUsage, []string{"validate", filepath.Join(repo.Dir, "hello.yaml")}},
 	} {

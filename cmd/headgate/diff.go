@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -35,13 +35,14 @@ Without flags the saved files are compared with HEAD: what a commit would do. --
 for a pull request's comment. The exit code says nothing about whether there are differences.`,
 		Example: `  headgate diff
   headgate diff deploy/prod --from main --to my-branch
+  headgate diff --from HEAD~1 --to HEAD
   headgate diff --from refs/remotes/origin/main --to HEAD -o markdown`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd.Context(), s, args) },
 	}
 	f.addDefaults(c)
 	flags := c.Flags()
-	flags.StringVar(&f.from, "from", "HEAD", "the revision before: a branch, a tag, a commit")
+	flags.StringVar(&f.from, "from", "HEAD", "the revision before: a branch, a tag, a commit, HEAD~1")
 	flags.StringVar(&f.to, "to", "", "the revision after (default: the saved files)")
 	flags.StringVarP(&f.output, "output", "o", f.output, "text, json or markdown")
 	mustComplete(c, "output", "text", "json", "markdown")
@@ -58,6 +59,8 @@ type difference struct {
 	Objects  []objectChange  `json:"objects"`
 	Unserved schema.Errors   `json:"notServed"`
 	Warnings schema.Errors   `json:"warnings"`
+
+	named, gateways, listeners bool // several has looked, and what it found
 }
 
 type trafficChange struct {
@@ -87,20 +90,21 @@ func (f *diffFlags) run(ctx context.Context, s streams, args []string) error {
 	if err := oneOf("output", f.output, "text", "json", "markdown"); err != nil {
 		return err
 	}
+	if f.from == "" {
+		return usageError{errors.New("--from is empty: expected a branch, a tag, a commit or HEAD~1")}
+	}
 	dir := "."
 	if len(args) > 0 {
 		dir = args[0]
 	}
+	endsSoon()
 	d, err := f.compare(ctx, dir)
 	if err != nil {
 		return err
 	}
 	switch f.output {
 	case "json":
-		encoder := json.NewEncoder(s.out)
-		encoder.SetEscapeHTML(false)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(d)
+		return writeJSON(s.out, d)
 	case "markdown":
 		d.markdown(s.out)
 	default:
@@ -124,7 +128,7 @@ func (f *diffFlags) compare(ctx context.Context, dir string) (*difference, error
 	defer after.close()
 	d.From, d.To, d.Warnings = before.name, after.name, nonNil(after.result.Warnings)
 
-	stack, err := detached(ctx, before.result)
+	stack, err := detached(ctx, before.result.Set, local.Options{})
 	if err != nil {
 		return nil, err
 	}
@@ -233,23 +237,74 @@ func (d *difference) summary() string {
 	return fmt.Sprintf("%s of traffic; objects: %d added, %d changed, %d removed", count(d.Total, "change"), added, changed, removed)
 }
 
-// requests is how a row names its requests: with the listener where the rows are of several.
+// requests is how a row names its requests: with the listener, and the Gateway, where the rows are of several. A connection is
+// named by its listener.
 func (d *difference) requests(r *local.Row) string {
-	text := r.Row.Host + " " + r.Row.Request
-	for _, c := range d.Traffic {
-		for _, other := range []*local.Row{c.Before, c.After} {
-			if other != nil && (other.Gateway != r.Gateway || other.Listener != r.Listener) {
-				return fmt.Sprintf("%s %s: %s", r.Gateway, r.Listener, text)
-			}
-		}
+	row := &r.Row
+	gateways, listeners := d.several()
+	text, connection := row.Host+" "+row.Request, row.Request == row.Listener
+	switch {
+	case connection && row.Host == "*":
+		text = row.Listener
+	case connection:
+		text = row.Listener + " " + row.Host
+	case listeners:
+		text = row.Listener + " " + text
+	}
+	if gateways {
+		text = r.Gateway + " " + text
 	}
 	return text
 }
 
-// hiddenWords says that a rule can never match.
-func hiddenWords(h *local.Hidden) string {
-	if h.Same {
-		return fmt.Sprintf("conflict: %s %s is claimed by %s and by %s; the second never answers", h.Host, h.Request, h.By, h.Object)
+// several tells whether the rows are of more than one Gateway, and the requests among them of more than one listener.
+func (d *difference) several() (gateways, listeners bool) {
+	if d.named {
+		return d.gateways, d.listeners
 	}
-	return fmt.Sprintf("shadowed: %s %s of %s never answers; %s takes all of it", h.Host, h.Request, h.Object, h.By)
+	gateway, listener := "", ""
+	for _, c := range d.Traffic {
+		for _, r := range []*local.Row{c.Before, c.After} {
+			if r == nil {
+				continue
+			}
+			d.gateways = d.gateways || gateway != "" && gateway != r.Gateway
+			gateway = r.Gateway
+			if r.Row.Request != r.Row.Listener {
+				d.listeners = d.listeners || listener != "" && listener != r.Row.Listener
+				listener = r.Row.Listener
+			}
+		}
+	}
+	d.named = true
+	return d.gateways, d.listeners
+}
+
+// hiddenWords says that a rule can never match, and who is in its way.
+func hiddenWords(h *local.Hidden) (what, by string) {
+	if h.Same {
+		return fmt.Sprintf("conflict: %s of %s never answers", hiddenRequests(h), h.Object),
+			fmt.Sprintf("%s claims the same and goes first (%s)", h.By, hiddenWhy(h))
+	}
+	return fmt.Sprintf("shadowed: %s of %s never answers", hiddenRequests(h), h.Object),
+		fmt.Sprintf("%s takes all of it (%s)", h.By, hiddenWhy(h))
+}
+
+// hiddenRequests names the requests; connections by their listener.
+func hiddenRequests(h *local.Hidden) string {
+	switch {
+	case h.Host == "*" && !strings.Contains(h.Request, "/"):
+		return h.Request
+	case strings.HasPrefix(h.Request, "tls:"):
+		return h.Request + " " + h.Host
+	}
+	return h.Host + " " + h.Request
+}
+
+// hiddenWhy is why the other one goes first, without its name once more.
+func hiddenWhy(h *local.Hidden) string {
+	if h.Tie {
+		return "only the age or the name decides"
+	}
+	return h.Why
 }

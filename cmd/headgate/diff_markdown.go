@@ -28,10 +28,10 @@ func (d *difference) markdown(w io.Writer) {
 		h := &d.Hidden[i]
 		words := "never answers: all its requests are taken by"
 		if h.Same {
-			words = "never answers: the same requests are claimed by"
+			words = "never answers: the same is claimed by"
 		}
-		fmt.Fprintf(w, "\n> **Warning:** %s of %s (%s) %s %s (%s)\n",
-			code(h.Host+" "+h.Request), code(h.Object), code(h.From), words, code(h.By), code(h.ByFrom))
+		fmt.Fprintf(w, "\n> **Warning:** %s of %s (%s) %s %s (%s), which goes first: %s\n",
+			code(hiddenRequests(h)), code(h.Object), code(h.From), words, code(h.By), code(h.ByFrom), code(hiddenWhy(h)))
 	}
 	for _, e := range d.Unserved {
 		fmt.Fprintf(w, "\n> **Not served:** %s\n", code(e.Error()))
@@ -79,7 +79,7 @@ func (d *difference) details(w io.Writer) {
 				fmt.Fprintf(w, "  - and %d more fields\n", len(o.Fields)-j)
 				break
 			}
-			fmt.Fprintf(w, "  - %s %s → %s\n", code(f.Field), code(f.old()), code(f.next()))
+			fmt.Fprintf(w, "  - %s %s → %s\n", code(f.Field), code(short(f.Old, shortCode)), code(short(f.New, shortCode)))
 		}
 	}
 	fmt.Fprint(w, "\n</details>\n")

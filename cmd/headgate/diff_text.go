@@ -9,6 +9,7 @@ import (
 
 	"headgate.dev/cmd/internal/local"
 	"headgate.dev/cmd/internal/term"
+	"headgate.dev/schema"
 )
 
 // text writes for people at a terminal. Everything that comes out of a repository is made safe for it.
@@ -20,15 +21,18 @@ func (d *difference) text(w io.Writer, style term.Style) {
 		for _, c := range d.Traffic {
 			rows = append(rows, d.trafficCells(c))
 		}
-		fmt.Fprint(w, term.Table(2, rows))
+		fmt.Fprint(w, term.Fit(2, rows))
 		if d.Total > len(d.Traffic) {
 			fmt.Fprintf(w, "  ... and %d more\n", d.Total-len(d.Traffic))
 		}
 	}
+	var rows [][]string
 	for i := range d.Hidden {
 		h := &d.Hidden[i]
-		fmt.Fprintf(w, "  %s %s  %s, %s\n", style.Warn("!"), safe(hiddenWords(h)), safe(h.ByFrom), safe(h.From))
+		what, by := hiddenWords(h)
+		rows = append(rows, []string{"! " + safe(what), safe(h.From)}, []string{"    " + safe(by), safe(h.ByFrom)})
 	}
+	fmt.Fprint(w, term.Fit(2, rows))
 	if len(d.Objects) > 0 {
 		fmt.Fprintf(w, "\n%s\n", style.Bold("objects"))
 		for i := range d.Objects {
@@ -36,10 +40,10 @@ func (d *difference) text(w io.Writer, style term.Style) {
 		}
 	}
 	for _, e := range d.Unserved {
-		fmt.Fprintf(w, "%s %s\n", style.Bad("not served"), safe(e.Error()))
+		fmt.Fprint(w, problem(style.Bad, "not served", e))
 	}
 	for _, e := range d.Warnings {
-		fmt.Fprintf(w, "%s %s\n", style.Warn("warning"), safe(e.Error()))
+		fmt.Fprint(w, problem(style.Warn, "warning", e))
 	}
 }
 
@@ -97,16 +101,16 @@ func (o *objectChange) text(w io.Writer) {
 	var rows [][]string
 	for i := range o.Fields {
 		f := &o.Fields[i]
-		rows = append(rows, []string{safe(f.Field), f.old() + " → " + f.next(), safe(f.From)})
+		rows = append(rows, []string{safe(f.Field), short(f.Old, shortText) + " → " + short(f.New, shortText), safe(f.From)})
 	}
-	fmt.Fprint(w, term.Table(6, rows))
+	fmt.Fprint(w, term.Fit(6, rows))
 }
 
-func (f *fieldChange) old() string  { return short(f.Old) }
-func (f *fieldChange) next() string { return short(f.New) }
+// shortText and shortCode are how many characters of a value are shown.
+const shortText, shortCode = 50, 100
 
 // short is a value on one line, cut where it is long.
-func short(v *string) string {
+func short(v *string, limit int) string {
 	if v == nil {
 		return "–"
 	}
@@ -114,5 +118,11 @@ func short(v *string) string {
 	if text == "" || strings.ContainsFunc(text, unicode.IsControl) {
 		text = strconv.Quote(text)
 	}
-	return term.Safe(text, 100)
+	return term.Safe(text, limit)
+}
+
+// problem is an error behind a word, on as many lines as it takes.
+func problem(paint func(string) string, word string, e *schema.Error) string {
+	text := term.Fit(0, [][]string{{word + " " + safe(e.Error())}})
+	return paint(word) + strings.TrimPrefix(text, word)
 }

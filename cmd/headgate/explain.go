@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,21 +9,20 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"headgate.dev/agent"
 	"headgate.dev/cmd/internal/local"
-	"headgate.dev/cmd/internal/term"
 	"headgate.dev/proxy/model"
 	"headgate.dev/proxy/traffic"
-	"headgate.dev/render"
 	"headgate.dev/render/object"
 )
 
 type explainFlags struct {
 	treeFlags
-	request traffic.Request
+	query   local.Query
 	headers []string
-	port    int32
+	grpc    string
 	output  string
 }
 
@@ -35,38 +35,52 @@ func explainCommand(s streams) *cobra.Command {
 and of every other rule that matches too, why it lost. Where nothing matches: what each rule of the host asks for,
 or which hosts there are. Nothing is served; the answer is computed from the routing that would be.
 
+Without --port and --scheme the request arrives by plain HTTP, or by HTTPS or TLS where the host is only there. With
+them, it arrives at that port of a Gateway, and --host may be left out for TCP and UDP.
+
 The saved files of DIR (default: the current directory) are read; --ref reads a commit instead.`,
 		Example: `  headgate explain --host shop.localhost --path /api/cart --header x-ring=beta
-  headgate explain deploy/prod --host shop.example.com --method POST -o json`,
+  headgate explain deploy/prod --host shop.example.com --scheme https --method POST -o json
+  headgate explain --host cart.example.com --grpc shop.v1.Cart/Add
+  headgate explain --port 5432`,
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd.Context(), s, args) },
+		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, s, args) },
 	}
 	f.add(c)
 	flags := c.Flags()
-	flags.StringVar(&f.request.Host, "host", "", "the Host header, with a port or without")
-	flags.StringVar(&f.request.Path, "path", "/", "the path, with the query behind a ?")
-	flags.StringVar(&f.request.Method, "method", "GET", "the method")
+	flags.StringVar(&f.query.Host, "host", "", "the Host header, with a port or without")
+	flags.StringVar(&f.query.Path, "path", "/", "the path, with the query behind a ?")
+	flags.StringVar(&f.query.Method, "method", "GET", "the method")
 	flags.StringArrayVar(&f.headers, "header", nil, "NAME=VALUE: a header (may be repeated)")
-	flags.Int32Var(&f.port, "port", 0, "the listener's port, as the Gateway names it (default: every port)")
+	flags.StringVar(&f.grpc, "grpc", "", "SERVICE/METHOD: a call of gRPC, in the place of path and method")
+	flags.Int32Var(&f.query.Port, "port", 0, "the listener's port, as the Gateway names it")
+	flags.StringVar(&f.query.Scheme, "scheme", "", "what the client speaks: http, https, tls, tcp or udp")
+	flags.StringVar(&f.query.ServerName, "sni", "", "the server name of the TLS connection (default: the host)")
 	flags.StringVarP(&f.output, "output", "o", f.output, "text or json")
 	mustComplete(c, "output", "text", "json")
+	mustComplete(c, "scheme", "http", "https", "tls", "tcp", "udp")
 	return c
 }
 
-func (f *explainFlags) run(ctx context.Context, s streams, args []string) error {
-	if err := f.check(); err != nil {
+func (f *explainFlags) run(cmd *cobra.Command, s streams, args []string) error {
+	if err := f.prepare(cmd.Flags()); err != nil {
 		return err
 	}
-	result, err := f.render(ctx, args)
+	endsSoon()
+	result, err := f.render(cmd.Context(), args)
 	if err != nil {
 		return err
 	}
-	stack, err := detached(ctx, result)
+	stack, answers, err := f.ask(cmd.Context(), result.Set)
 	if err != nil {
 		return err
 	}
 	defer stack.Close()
-	answers := stack.Explain(f.request, f.port)
+	for i := range answers {
+		if l := &answers[i].Listener; f.query.Host == "" && !answers[i].Closed && (l.Protocol == "HTTP" || l.Protocol == "HTTPS") {
+			return usageError{fmt.Errorf("--host is missing: port %d speaks %s", l.Port, l.Protocol)}
+		}
+	}
 	if f.output == "json" {
 		return f.json(s, stack, answers)
 	}
@@ -74,36 +88,111 @@ func (f *explainFlags) run(ctx context.Context, s streams, args []string) error 
 	return nil
 }
 
+// ask gives the answers, and the Stack that they are of. A name below localhost that nobody has may be an alias, which only
+// `headgate up` makes.
+func (f *explainFlags) ask(ctx context.Context, set *object.Set) (*local.Stack, []local.Explanation, error) {
+	stack, err := detached(ctx, set, local.Options{})
+	if err != nil {
+		return nil, nil, err
+	}
+	answers := stack.Explain(f.query)
+	if !nothing(answers) || !strings.HasSuffix(f.query.ServerName, ".localhost") {
+		return stack, answers, nil
+	}
+	aliased, err := detached(ctx, set, local.Options{Aliases: true})
+	if err != nil {
+		return nil, nil, errors.Join(err, stack.Close())
+	}
+	if found := aliased.Explain(f.query); !nothing(found) {
+		answers = found
+	}
+	return stack, answers, aliased.Close()
+}
+
+// prepare makes a query of the flags.
+func (f *explainFlags) prepare(flags *pflag.FlagSet) error {
+	if f.grpc != "" && (flags.Changed("path") || flags.Changed("method")) {
+		return usageError{errors.New("--grpc stands in the place of --path and --method: leave these out")}
+	}
+	for _, step := range []func() error{f.check, f.readHeaders, f.call} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return f.connection(flags.Changed("sni"))
+}
+
 func (f *explainFlags) check() error {
 	if err := oneOf("output", f.output, "text", "json"); err != nil {
 		return err
 	}
-	switch {
-	case f.request.Host == "":
-		return usageError{errors.New("--host is missing: which host is asked for?")}
-	case !strings.HasPrefix(f.request.Path, "/"):
-		return usageError{fmt.Errorf("--path %q: expected a path that begins with /", f.request.Path)}
-	case f.port < 0 || f.port > 65535:
-		return usageError{fmt.Errorf("--port %d: expected a port from 1 to 65535", f.port)}
+	if f.query.Scheme != "" {
+		if err := oneOf("scheme", f.query.Scheme, "http", "https", "tls", "tcp", "udp"); err != nil {
+			return err
+		}
 	}
+	f.query.Method = cmp.Or(f.query.Method, "GET")
+	request := f.query.Port == 0 && f.query.Scheme != "tcp" && f.query.Scheme != "udp"
+	switch {
+	case f.query.Host == "" && request:
+		return usageError{errors.New("--host is missing: which host is asked for?")}
+	case !strings.HasPrefix(f.query.Path, "/"):
+		return usageError{fmt.Errorf("--path %q: expected a path that begins with /", f.query.Path)}
+	case f.query.Port < 0 || f.query.Port > 65535:
+		return usageError{fmt.Errorf("--port %d: expected a port from 1 to 65535", f.query.Port)}
+	}
+	return nil
+}
+
+func (f *explainFlags) readHeaders() error {
 	for _, h := range f.headers {
 		name, value, found := strings.Cut(h, "=")
 		if !found || name == "" {
 			return usageError{fmt.Errorf("--header %q: expected NAME=VALUE, as in x-ring=beta", h)}
 		}
-		f.request.Headers = append(f.request.Headers, model.Header{Name: name, Value: value})
+		f.query.Headers = append(f.query.Headers, model.Header{Name: name, Value: value})
 	}
 	return nil
 }
 
-// detached makes a Stack that holds what was rendered and serves nothing.
-func detached(ctx context.Context, r render.Result) (*local.Stack, error) {
-	stack, err := local.New(local.Options{Detached: true})
+// call makes a request of a call of gRPC.
+func (f *explainFlags) call() error {
+	if f.grpc == "" {
+		return nil
+	}
+	service, method, found := strings.Cut(f.grpc, "/")
+	if !found || service == "" || method == "" || strings.Contains(method, "/") {
+		return usageError{fmt.Errorf("--grpc %q: expected SERVICE/METHOD, as in shop.v1.Cart/Add", f.grpc)}
+	}
+	f.query.Method, f.query.Path = "POST", "/"+f.grpc
+	f.query.Headers = append(f.query.Headers, model.Header{Name: "content-type", Value: "application/grpc"})
+	return nil
+}
+
+// connection fills in the server name. Whoever gives one speaks TLS.
+func (f *explainFlags) connection(given bool) error {
+	if !given {
+		f.query.ServerName = traffic.ServerName(f.query.Host)
+		return nil
+	}
+	switch f.query.Scheme {
+	case "http", "tcp", "udp":
+		return usageError{fmt.Errorf("--sni %s: a connection of %s has no server name", f.query.ServerName, f.query.Scheme)}
+	case "":
+		f.query.Scheme = "tls"
+	}
+	return nil
+}
+
+// detached makes a Stack that holds a set of objects and serves nothing.
+func detached(ctx context.Context, set *object.Set, options local.Options) (*local.Stack, error) {
+	options.Detached = true
+	stack, err := local.New(options)
 	if err != nil {
 		return nil, err
 	}
-	change := agent.Change{Set: r.Set}
-	change.Put, _ = object.Diff(nil, r.Set)
+	change := agent.Change{Set: set}
+	change.Put, _ = object.Diff(nil, set)
 	if err := stack.Apply(ctx, change); err != nil {
 		return nil, errors.Join(err, stack.Close())
 	}
@@ -115,23 +204,34 @@ const nearHosts = 5
 
 func (f *explainFlags) json(s streams, stack *local.Stack, answers []local.Explanation) error {
 	out := struct {
-		Host      string              `json:"host"`
-		Method    string              `json:"method"`
-		Path      string              `json:"path"`
-		Listeners []local.Explanation `json:"listeners"`
-		Nearest   []string            `json:"nearestHosts,omitempty"`
-	}{f.request.Host, f.request.Method, f.request.Path, answers, nil}
-	if noHost(answers) {
+		Host       string              `json:"host,omitempty"`
+		Method     string              `json:"method,omitempty"`
+		Path       string              `json:"path,omitempty"`
+		ServerName string              `json:"serverName,omitempty"`
+		Listeners  []local.Explanation `json:"listeners"`
+		Nearest    []string            `json:"nearestHosts,omitempty"`
+	}{Host: f.query.Host, Listeners: answers}
+	if len(answers) == 0 || speaksHTTP(answers) {
+		out.Method, out.Path = f.query.Method, f.query.Path
+	}
+	if speaksTLS(answers) {
+		out.ServerName = f.query.ServerName
+	}
+	if noHost(answers) && f.query.Host != "" {
 		hosts, _ := stack.Hosts()
-		out.Nearest = local.Nearest(f.request.Host, hosts, nearHosts)
+		out.Nearest = local.Nearest(f.query.Host, hosts, nearHosts)
 	}
 	if answers == nil {
 		out.Listeners = []local.Explanation{}
 	}
-	encoder := json.NewEncoder(s.out)
+	return writeJSON(s.out, out)
+}
+
+func writeJSON(w interface{ Write([]byte) (int, error) }, v any) error {
+	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
-	return encoder.Encode(out)
+	return encoder.Encode(v)
 }
 
 // noHost tells whether no listener has the host.
@@ -144,142 +244,26 @@ func noHost(answers []local.Explanation) bool {
 	return true
 }
 
-func (f *explainFlags) text(s streams, stack *local.Stack, answers []local.Explanation) {
-	title := f.request.Host + " " + f.request.Method + " " + f.request.Path
-	if len(f.headers) > 0 {
-		var list []string
-		for _, h := range f.request.Headers {
-			list = append(list, h.Name+": "+h.Value)
-		}
-		title += "  (" + strings.Join(list, ", ") + ")"
-	}
-	fmt.Fprintln(s.out, s.style().Bold(safe(title)))
-	var rows [][]string
-	if noHost(answers) {
-		rows = f.nowhere(stack, answers)
-	} else {
-		for i := range answers {
-			rows = append(rows, explained(&answers[i])...)
+// nothing tells whether no listener has the host or takes the connection.
+func nothing(answers []local.Explanation) bool {
+	for i := range answers {
+		if answers[i].Rule != nil || len(answers[i].Others) > 0 && answers[i].Host != "" {
+			return false
 		}
 	}
-	fmt.Fprint(s.out, term.Table(2, rows))
+	return true
 }
 
-// safe makes foreign text fit for a terminal.
-func safe(text string) string { return term.Safe(text, 400) }
+func speaksHTTP(answers []local.Explanation) bool { return speaks(answers, "HTTP", "HTTPS") }
+func speaksTLS(answers []local.Explanation) bool  { return speaks(answers, "HTTPS", "TLS") }
 
-// nowhere says that no route has the host, and which hosts there are.
-func (f *explainFlags) nowhere(stack *local.Stack, answers []local.Explanation) [][]string {
-	hosts, ports := stack.Hosts()
-	if len(answers) == 0 {
-		why := "there is no listener: no route of the tree names a Gateway that is served here"
-		if len(ports) > 0 {
-			why = fmt.Sprintf("no listener has port %d; there are %s", f.port, strings.Trim(fmt.Sprint(ports), "[]"))
-		}
-		return [][]string{{"answer", "none: " + why}}
-	}
-	rows := [][]string{{"answer", "404: " + answers[0].Reason}}
-	if near := local.Nearest(f.request.Host, hosts, nearHosts); len(near) > 0 {
-		more := ""
-		if len(hosts) > len(near) {
-			more = fmt.Sprintf(" and %d more", len(hosts)-len(near))
-		}
-		rows = append(rows, []string{"hosts", strings.Join(near, ", ") + more})
-	}
-	return rows
-}
-
-// explained is the answer of one listener, in columns: what, text, place.
-func explained(e *local.Explanation) [][]string {
-	l := &e.Listener
-	name := l.Gateway
-	if l.Name != "" {
-		name += "/" + l.Name
-	}
-	rows := [][]string{{"listener", fmt.Sprintf("%s (port %d, host %s)", name, l.Port, l.Host), l.From}}
-	if e.Rule != nil {
-		rows = append(rows, []string{"route", ruleName(e.Rule), e.Rule.From})
-	}
-	if e.Status != 0 {
-		rows = append(rows, []string{"answer", strings.TrimSpace(fmt.Sprintf("%d %s", e.Status, safe(e.Location))) + ": " + e.Reason})
-	} else {
-		rows = append(rows, answers(e.Rule)...)
-	}
-	return append(rows, reasons(e)...)
-}
-
-func ruleName(r *local.Rule) string {
-	name := fmt.Sprintf("%s, rule %d", r.Object, r.Index)
-	if r.Name != "" {
-		name += fmt.Sprintf(" %q", r.Name)
-	}
-	return name
-}
-
-// answers says what a rule answers with: its backends, or whatever else.
-func answers(r *local.Rule) [][]string {
-	var rows [][]string
-	word := "backend"
-	for _, b := range r.Backends {
-		text := "no valid backend, 500"
-		if b.Service != "" {
-			text = fmt.Sprintf("%s:%d", b.Service, b.Port)
-		}
-		rows = append(rows, []string{word, fmt.Sprintf("%s (%.4g %%)", text, b.Percent)})
-		word = ""
-	}
-	if len(rows) == 0 {
-		text := safe(r.Answer)
-		if r.Problem != "" {
-			text += ": " + safe(r.Problem)
-		}
-		rows = append(rows, []string{"answer", text})
-	}
-	word = "also"
-	for _, d := range r.Details {
-		rows = append(rows, []string{word, safe(d)})
-		word = ""
-	}
-	return rows
-}
-
-// otherRules is how many rules that do not match are listed where none does.
-const otherRules = 20
-
-// reasons says why the rule took the request, and of others why they did not.
-func reasons(e *local.Explanation) [][]string {
-	if e.Rule == nil {
-		rows := [][]string{}
-		word := "rules"
-		for i := range e.Others {
-			if i == otherRules {
-				return append(rows, []string{"", fmt.Sprintf("and %d more", len(e.Others)-i)})
+func speaks(answers []local.Explanation, protocols ...string) bool {
+	for i := range answers {
+		for _, p := range protocols {
+			if answers[i].Listener.Protocol == p {
+				return true
 			}
-			o := &e.Others[i]
-			rows = append(rows, []string{word, safe(fmt.Sprintf("%s (%s)", runnerUp(e, o), o.Why)), o.From})
-			word = ""
 		}
-		return rows
 	}
-	why := e.Rule.Why
-	switch n := len(e.RunnersUp); {
-	case n == 1:
-		why += "; 1 other rule matches:"
-	case n > 1:
-		why += fmt.Sprintf("; %d other rules match:", n)
-	}
-	rows := [][]string{{"why", safe(why)}}
-	for i := range e.RunnersUp {
-		r := &e.RunnersUp[i]
-		rows = append(rows, []string{"", safe(fmt.Sprintf("%s (%s)", runnerUp(e, r), r.Why)), r.From})
-	}
-	return rows
-}
-
-// runnerUp names a rule; the object too, where it is another one.
-func runnerUp(e *local.Explanation, r *local.Rule) string {
-	if e.Rule != nil && e.Rule.Object == r.Object {
-		return fmt.Sprintf("rule %d %s", r.Index, r.Request)
-	}
-	return fmt.Sprintf("%s rule %d %s", r.Object, r.Index, r.Request)
+	return false
 }

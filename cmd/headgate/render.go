@@ -25,6 +25,7 @@ directories beside DIR. The values of Secrets are masked unless --show-secrets a
 			if err := oneOf("output", output, "yaml", "json"); err != nil {
 				return err
 			}
+			endsSoon()
 			result, err := f.render(cmd.Context(), args)
 			if err != nil {
 				return err

@@ -228,7 +228,8 @@ func (r *textReport) hidden() {
 			r.printf("  ... and %d more\n", len(rules)-i)
 			break
 		}
-		r.printf("  %s %s (%s, %s)\n", r.style.Warn("warning"), hiddenWords(h), h.ByFrom, h.From)
+		what, by := hiddenWords(h)
+		r.printf("  %s %s (%s): %s (%s)\n", r.style.Warn("warning"), what, h.From, by, h.ByFrom)
 	}
 }
 

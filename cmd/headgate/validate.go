@@ -1,16 +1,20 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"headgate.dev/cmd/internal/local"
 	"headgate.dev/cmd/internal/term"
 	"headgate.dev/render"
+	"headgate.dev/render/object"
 	"headgate.dev/schema"
 )
 
@@ -18,22 +22,26 @@ func validateCommand(s streams) *cobra.Command {
 	var f treeFlags
 	output := "text"
 	c := &cobra.Command{
-		Use:   "validate [DIR]",
+		Use:   "validate [DIR]...",
 		Short: "Say what is wrong with a directory",
 		Long: `Render a directory (default: the current one) and list everything that is wrong with it, all errors of all
-files at once, each with file, line, column and field. Exit code 0: nothing is wrong; 1: something is.
+files at once, each with file, line, column and field. Where nothing is, look at the routing that it stands for: two
+services that claim the same host and path are an error where nothing but their age or name decides, and a warning
+where one is more specific; there are warnings for what is never answered or not served. Several directories are
+looked at as one cluster would see them. Exit code 0: nothing is wrong, but for warnings; 1: something is.
 
 --output github writes annotations for a workflow on GitHub, --output json an object with "errors" and "warnings".`,
 		Example: `  headgate validate
-  headgate validate deploy/prod --output github`,
-		Args: cobra.MaximumNArgs(1),
+  headgate validate deploy/prod --output github
+  headgate validate platform team-a team-b`,
+		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := oneOf("output", output, "text", "json", "github"); err != nil {
 				return err
 			}
-			result, err := f.render(cmd.Context(), args)
-			var errs schema.Errors
-			if err != nil && !errors.As(err, &errs) {
+			endsSoon()
+			result, errs, err := f.validate(cmd.Context(), args)
+			if err != nil {
 				return err
 			}
 			if err := report(s, output, result, errs); err != nil {
@@ -49,6 +57,42 @@ files at once, each with file, line, column and field. Exit code 0: nothing is w
 	c.Flags().StringVarP(&output, "output", "o", output, "text, json or github")
 	mustComplete(c, "output", "text", "json", "github")
 	return c
+}
+
+// validate renders directories and, where nothing is wrong with that, looks at what they stand for together. errs is what is
+// wrong with the input, err anything else.
+func (f *treeFlags) validate(ctx context.Context, dirs []string) (all render.Result, errs schema.Errors, err error) {
+	if len(dirs) == 0 {
+		dirs = []string{"."}
+	}
+	var objects []*object.Object
+	for i, dir := range dirs {
+		if slices.Contains(dirs[:i], dir) {
+			continue
+		}
+		result, err := f.render(ctx, []string{dir})
+		var wrong schema.Errors
+		if err != nil && !errors.As(err, &wrong) {
+			return all, nil, err
+		}
+		errs, all.Warnings = append(errs, wrong...), append(all.Warnings, result.Warnings...)
+		objects = slices.AppendSeq(objects, result.Set.All())
+	}
+	var twice schema.Errors
+	all.Set, twice = (&object.Set{}).Replace(objects, nil)
+	if errs = append(errs, twice...); len(errs) > 0 {
+		return all, errs, nil
+	}
+	stack, err := detached(ctx, all.Set, local.Options{})
+	if errors.As(err, &errs) {
+		return all, errs, nil
+	}
+	if err != nil {
+		return all, nil, err
+	}
+	errs, warnings := stack.Findings()
+	all.Warnings = append(all.Warnings, warnings...).Sort()
+	return all, errs, stack.Close()
 }
 
 func report(s streams, output string, r render.Result, errs schema.Errors) error {

@@ -88,6 +88,16 @@ func (e *Engine) behindCluster(fleet string, key envoy.Key) []kube.Ref {
 	return nil
 }
 
+// Route gives a route as it was resolved last; nil when none of its parents is ours.
+func (e *Engine) Route(ref kube.Ref) *resolve.RouteResult { return e.routes[ref] }
+
+// ListenerRoutes lists what routes below HTTP have to say about a listener, in the order of resolve.SortL4.
+func (e *Engine) ListenerRoutes(l *model.Listener) []resolve.L4Contribution {
+	out := (&step{Engine: e}).l4Contributions(l)
+	resolve.SortL4(out)
+	return out
+}
+
 // Host gives a host as it was translated last; nil when there is none.
 func (e *Engine) Host(id model.HostID) *model.Host {
 	if h := e.hosts[id]; h != nil {

@@ -21,10 +21,7 @@ func Listener(g *gateway.Result, id model.ListenerID, contributions []L4Contribu
 		return base
 	}
 	cs := slices.Clone(contributions)
-	slices.SortFunc(cs, func(a, b L4Contribution) int {
-		return cmp.Or(cmp.Compare(a.Attachment.ServerName, b.Attachment.ServerName),
-			cmp.Compare(b.Attachment.Specificity, a.Attachment.Specificity), compareRoutes(a.Route, b.Route))
-	})
+	SortL4(cs)
 	out := *base
 	if base.Protocol == model.TCP || base.Protocol == model.UDP {
 		out.Forward = cs[0].Attachment.Forward
@@ -46,4 +43,13 @@ func Listener(g *gateway.Result, id model.ListenerID, contributions []L4Contribu
 		}
 	}
 	return &out
+}
+
+// SortL4 puts the routes of one socket in the order in which they are asked, those of one server name beside each other: the
+// first of each gets the connections.
+func SortL4(cs []L4Contribution) {
+	slices.SortFunc(cs, func(a, b L4Contribution) int {
+		return cmp.Or(cmp.Compare(a.Attachment.ServerName, b.Attachment.ServerName),
+			cmp.Compare(b.Attachment.Specificity, a.Attachment.Specificity), compareRoutes(a.Route, b.Route))
+	})
 }

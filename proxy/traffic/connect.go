@@ -35,7 +35,7 @@ func Connect(l *model.Listener, serverName string) Connection {
 	name := strings.ToLower(serverName)
 	chain := findChain(l.Chains, name)
 	if chain == nil {
-		return Connection{Reason: fmt.Sprintf("no listener of port %d has %s", l.Port, nameWords(name))}
+		return Connection{Reason: fmt.Sprintf("no listener of port %d takes %s", l.Port, nameWords(name))}
 	}
 	c := Connection{Chain: chain, Table: chain.Table, Forward: chain.Forward}
 	switch {
@@ -44,7 +44,7 @@ func Connect(l *model.Listener, serverName string) Connection {
 	case chain.ServerName == name:
 		c.Reason = "the server name is the listener's"
 	case chain.ServerName == anyHost:
-		c.Reason = "no other listener of the port has " + nameWords(name)
+		c.Reason = "no other listener of the port takes " + nameWords(name)
 	default:
 		c.Reason = "the server name matches " + chain.ServerName
 	}

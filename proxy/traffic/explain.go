@@ -185,6 +185,12 @@ func pathRank(m *model.Match) int {
 
 // lost says why of two routes that match the loser is tried later (Gateway API, HTTPRouteRule.matches).
 func lost(winner, loser *model.Route) string {
+	why, _ := compare(winner, loser)
+	return why
+}
+
+// compare is lost, and tells whether neither match is more specific than the other.
+func compare(winner, loser *model.Route) (why string, tie bool) {
 	w, l := &winner.Match, &loser.Match
 	first, second := pathKinds[pathRank(w)], pathKinds[pathRank(l)]
 	rank := cmp.Compare(pathRank(w), pathRank(l))
@@ -204,17 +210,20 @@ func lost(winner, loser *model.Route) string {
 		{cmp.Compare(len(l.Query), len(w.Query)), "fewer query matches"},
 	} {
 		if c.order < 0 {
-			return c.words
+			return c.words, false
 		}
 		if c.order > 0 {
-			return "its route names a less specific host"
+			return LessSpecificHost, false
 		}
 	}
-	return younger(&winner.Source, &loser.Source)
+	return Younger(&winner.Source, &loser.Source), true
 }
 
-// younger says why of two routes that are as specific the loser is tried later: it is younger, or its name is later.
-func younger(winner, loser *model.Source) string {
+// LessSpecificHost is why a route loses whose own hostnames, not those it has in common with the listener, are less specific.
+const LessSpecificHost = "its route names a less specific host"
+
+// Younger says why of two routes that are as specific the loser is tried later: it is younger, or its name is later.
+func Younger(winner, loser *model.Source) string {
 	switch byName := cmp.Or(cmp.Compare(winner.Namespace, loser.Namespace), cmp.Compare(winner.Name.Name, loser.Name.Name),
 		cmp.Compare(winner.Kind, loser.Kind)); {
 	case byName == 0:

@@ -14,7 +14,10 @@ type Hidden struct {
 	// Same: the other route asks for the very same requests. Two services claim them.
 	Same bool `json:"same"`
 	// Why the other one goes first: "shorter path", "as specific, but HTTPRoute web/shop is older".
-	Why       string       `json:"why"`
+	Why string `json:"why"`
+	// Tie: the matches of two objects are as specific as each other, so that by themselves only age or name decides. The hosts that
+	// the objects name may still differ, which the model does not know.
+	Tie       bool         `json:"tie"`
 	Route, By model.Source `json:"-"`
 }
 
@@ -29,9 +32,10 @@ func FindHidden(h *model.Host) []Hidden {
 		r := &h.Routes[i]
 		for _, earlier := range index.candidates(&r.Match) {
 			if by := &h.Routes[earlier]; covers(&by.Match, &r.Match) {
+				why, tie := compare(by, r)
 				out = append(out, Hidden{
-					Host: h.ID.Name, Request: request(&r.Match), Same: sameMatch(&by.Match, &r.Match), Why: lost(by, r),
-					Route: r.Source, By: by.Source,
+					Host: h.ID.Name, Request: request(&r.Match), Same: sameMatch(&by.Match, &r.Match), Why: why,
+					Tie: tie && by.Source.Object() != r.Source.Object(), Route: r.Source, By: by.Source,
 				})
 				break
 			}

@@ -1,97 +1,70 @@
 package local
 
 import (
+	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/types"
+	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"headgate.dev/proxy/model"
 	"headgate.dev/proxy/traffic"
+	"headgate.dev/render/object"
+	"headgate.dev/schema"
 )
 
-// listForwards lists what becomes of connections and datagrams that are passed on as they are: a row for each listener or
-// server name, in the order of the listeners.
-func (s *Stack) listForwards() (rows []Row) {
-	for _, state := range s.engine.ListListeners() {
-		l := state.After
-		if l.Forward != nil {
-			rows = append(rows, s.forwardRow(l, "*", l.Forward))
-		}
-		for i := range l.Chains {
-			if c := &l.Chains[i]; c.Forward != nil {
-				rows = append(rows, s.forwardRow(l, c.ServerName, c.Forward))
-			}
-		}
+// connectionRow is a row of traffic.ListenerRows, whose objects are in set. One that no route answers is where the
+// listener is.
+func (s *Stack) connectionRow(set *object.Set, l *model.Listener, r traffic.Row) Row {
+	local, scheme := s.ports.local(l.ID()), strings.ToLower(string(l.Protocol))
+	if chain := chainOf(l, r.Host); chain != nil && chain.Table != "" {
+		scheme = "https"
 	}
-	return rows
-}
-
-func (s *Stack) forwardRow(l *model.Listener, host string, f *model.L4Forward) Row {
-	at, scheme := s.ports.bind(l.ID()), strings.ToLower(string(l.Protocol))
-	name := types.NamespacedName(f.Source.Name)
-	row := Row{
-		Gateway: l.Gateway.String(), Listener: fmt.Sprintf("%s :%d", scheme, at.Port()),
-		Row:  traffic.Row{Host: host, Request: "-", Answer: forwarded(f), Source: f.Source},
-		From: originIn(s.set, f.Source.Kind, name, f.Source.Rule).String(),
+	row := Row{Gateway: l.Gateway.String(), Listener: fmt.Sprintf("%s :%d", scheme, local), Row: r}
+	if r.Source.Kind == "" {
+		row.From = listenerPlace(set, l, r.Host).String()
+		return row
 	}
+	row.From = originIn(set, r.Source.Kind, types.NamespacedName(r.Source.Name), r.Source.Rule).String()
 	switch {
-	case host == "*":
-		row.URL, row.Resolves = fmt.Sprintf("%s://%s", scheme, at), true
-	case !strings.HasPrefix(host, "*"):
-		row.URL = fmt.Sprintf("%s://%s:%d", scheme, host, at.Port())
+	case r.Host == "*":
+		row.URL, row.Resolves = fmt.Sprintf("%s://%s", scheme, s.ports.bind(l.ID())), true
+	case !strings.HasPrefix(r.Host, "*"):
+		row.URL = fmt.Sprintf("%s://%s:%d", scheme, r.Host, local)
 	}
 	return row
 }
 
-// forwarded says where connections go, as rows of requests say it of backends.
-func forwarded(f *model.L4Forward) string {
-	var total uint32
-	for _, sh := range f.Shares {
-		total += sh.Weight
+func chainOf(l *model.Listener, serverName string) *model.Chain {
+	for i := range l.Chains {
+		if l.Chains[i].ServerName == serverName {
+			return &l.Chains[i]
+		}
 	}
-	var parts []string
-	for _, sh := range f.Shares {
-		if sh.Weight == 0 {
-			continue
-		}
-		text := "closed"
-		if sh.Cluster != (model.ClusterID{}) {
-			service := sh.Cluster.Service.String()
-			if sh.Cluster.Service.Namespace == f.Source.Namespace {
-				service = sh.Cluster.Service.Name
-			}
-			text = fmt.Sprintf("%s:%d", service, sh.Cluster.Port)
-		}
-		if sh.Weight != total {
-			text += fmt.Sprintf(" (%.4g %%)", 100*float64(sh.Weight)/float64(total))
-		}
-		parts = append(parts, text)
-	}
-	return strings.Join(parts, ", ")
+	return nil
 }
 
-// diffForwards compares the rows of listeners and server names.
-func diffForwards(before, after []Row) (changes []Change) {
-	same := func(a *Row) func(Row) bool {
-		return func(b Row) bool {
-			return a.Gateway == b.Gateway && a.Listener == b.Listener && a.Row.Host == b.Row.Host
+// listenerPlace finds where a Gateway of a set has a listener for a port and a host ("*": any), else where the Gateway is.
+func listenerPlace(set *object.Set, l *model.Listener, host string) schema.Position {
+	return listenerIn(set, "Gateway", types.NamespacedName(l.Gateway), func(entry map[string]any) bool {
+		hostname, _ := entry["hostname"].(string)
+		return fmt.Sprint(entry["port"]) == fmt.Sprint(l.Port) && cmp.Or(strings.ToLower(hostname), "*") == host
+	})
+}
+
+// listenerIn finds where the entry of spec.listeners is that a function knows, else where the object is.
+func listenerIn(set *object.Set, kind string, name types.NamespacedName, is func(map[string]any) bool) schema.Position {
+	o := set.Get(object.ID{Group: gwv1.GroupName, Kind: kind, Namespace: name.Namespace, Name: name.Name})
+	if o == nil {
+		return schema.Position{}
+	}
+	spec, _ := o.Content["spec"].(map[string]any)
+	listeners, _ := spec["listeners"].([]any)
+	for i, entry := range listeners {
+		if entry, ok := entry.(map[string]any); ok && is(entry) {
+			return o.OriginOf(fmt.Sprintf("/spec/listeners/%d", i))
 		}
 	}
-	for i := range before {
-		if !slices.ContainsFunc(after, same(&before[i])) {
-			changes = append(changes, Change{Before: &before[i]})
-		}
-	}
-	for i := range after {
-		j := slices.IndexFunc(before, same(&after[i]))
-		switch {
-		case j < 0:
-			changes = append(changes, Change{After: &after[i]})
-		case before[j].Row.Answer != after[i].Row.Answer:
-			changes = append(changes, Change{Before: &before[j], After: &after[i]})
-		}
-	}
-	return changes
+	return o.Origin
 }

@@ -138,8 +138,13 @@ func (m *portMap) bind(id model.ListenerID) netip.AddrPort {
 
 // public is envoy.Options.PublicPort: a redirect to another port of the same Gateway leads to where that is bound.
 func (m *portMap) public(gateway model.Name, port int32) int32 {
-	if local, ok := m.assigned[model.ListenerID{Gateway: gateway, Port: port}]; ok {
+	return m.local(model.ListenerID{Gateway: gateway, Port: port})
+}
+
+// local is the port on this machine; that of the Gateway where nothing is bound.
+func (m *portMap) local(id model.ListenerID) int32 {
+	if local, ok := m.assigned[id]; ok {
 		return int32(local)
 	}
-	return port
+	return id.Port
 }

@@ -13,6 +13,7 @@ import (
 	"headgate.dev/proxy/envoy"
 	"headgate.dev/proxy/model"
 	"headgate.dev/proxy/resolve/condition"
+	gatewayrules "headgate.dev/proxy/resolve/gateway"
 	"headgate.dev/proxy/traffic"
 	"headgate.dev/render/object"
 	"headgate.dev/schema"
@@ -81,9 +82,14 @@ func (s *Stack) Rows(limit int) (rows []Row, total int) {
 			}
 		}
 	}
-	for _, r := range s.forwards {
-		if total++; len(rows) < limit {
-			rows = append(rows, r)
+	for _, l := range s.engine.ListListeners() {
+		for _, r := range traffic.ListenerRows(l.After) {
+			if r.Source.Kind == "" {
+				continue // its hosts say it, or nothing is to be had there
+			}
+			if total++; len(rows) < limit {
+				rows = append(rows, s.connectionRow(s.set, l.After, r))
+			}
 		}
 	}
 	return rows, total
@@ -94,25 +100,34 @@ func (s *Stack) Rows(limit int) (rows []Row, total int) {
 func (s *Stack) Changed(limit int) (changes []Change, total int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, h := range s.effects.Hosts {
-		for _, c := range traffic.Diff(s.rows(h.Before), s.rows(h.After)) {
+	add := func(diff []traffic.Change, before, after func(traffic.Row) Row) {
+		for _, c := range diff {
 			if total++; len(changes) >= limit {
 				continue
 			}
 			var change Change
 			if c.Before != nil {
-				row := s.row(s.before, h.Before, *c.Before)
+				row := before(*c.Before)
 				change.Before = &row
 			}
 			if c.After != nil {
-				row := s.row(s.set, h.After, *c.After)
+				row := after(*c.After)
 				change.After = &row
 			}
 			changes = append(changes, change)
 		}
 	}
-	forwards := diffForwards(s.forwardsBefore, s.forwards)
-	return append(changes, forwards[:min(len(forwards), limit-len(changes))]...), total + len(forwards)
+	for _, h := range s.effects.Hosts {
+		add(traffic.Diff(s.rows(h.Before), s.rows(h.After)),
+			func(r traffic.Row) Row { return s.row(s.before, h.Before, r) },
+			func(r traffic.Row) Row { return s.row(s.set, h.After, r) })
+	}
+	for _, l := range s.effects.Listeners {
+		add(traffic.Diff(traffic.ListenerRows(l.Before), traffic.ListenerRows(l.After)),
+			func(r traffic.Row) Row { return s.connectionRow(s.before, l.Before, r) },
+			func(r traffic.Row) Row { return s.connectionRow(s.set, l.After, r) })
+	}
+	return changes, total
 }
 
 // rows are the rows of a host, without those of aliases: they say nothing new.
@@ -182,16 +197,26 @@ func (s *Stack) unserved() schema.Errors {
 		errs = append(errs, s.routeProblems(&s.effects.Routes[i])...)
 	}
 	for i := range s.effects.Gateways {
-		g := s.effects.Gateways[i].Result
-		if g == nil {
-			continue
+		if g := s.effects.Gateways[i].Result; g != nil {
+			errs = append(errs, s.gatewayProblems(g)...)
 		}
-		at := s.originOf("Gateway", g.Name, -1)
-		errs = append(errs, conditionErrors(at, "Gateway "+g.Name.String(), g.Conditions)...)
-		for j := range g.Listeners {
-			l := &g.Listeners[j]
-			errs = append(errs, conditionErrors(at, "listener "+l.Name, l.Conditions)...)
+	}
+	return errs
+}
+
+// gatewayProblems lists what is wrong with a Gateway, the listener sets that name it, and their listeners.
+func (s *Stack) gatewayProblems(g *gatewayrules.Result) schema.Errors {
+	own := slices.DeleteFunc(slices.Clone(g.Conditions), func(c condition.Condition) bool {
+		return c.Reason == string(gwv1.GatewayReasonListenersNotValid) || c.Reason == string(gwv1.GatewayReasonListenersNotResolved)
+	})
+	errs := conditionErrors(s.originOf("Gateway", g.Name, -1), "Gateway "+g.Name.String(), own)
+	for i := range g.Sets {
+		if set := &g.Sets[i]; !set.Attached {
+			errs = append(errs, conditionErrors(s.originOf("ListenerSet", set.Name, -1), "ListenerSet "+set.Name.String(), set.Conditions)...)
 		}
+	}
+	for l := range apiListeners(g) {
+		errs = append(errs, conditionErrors(s.listenerAt(g, l), "listener "+l.Name, l.Conditions)...)
 	}
 	return errs
 }

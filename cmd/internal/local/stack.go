@@ -37,8 +37,8 @@ type Options struct {
 	// Envoy is the path of the binary, or a name to look up on PATH.
 	Envoy string
 	// Detached is for a Stack that will never Run: no local port is looked for and no backend is served, so that nothing of
-	// this machine matters. Ports are then those of the Gateways.
-	Detached bool
+	// this machine matters. Ports are then those of the Gateways, and there are no aliases unless Aliases asks for them.
+	Detached, Aliases bool
 	// CA is the directory of the local certificate authority, which is made when a certificate is needed. Empty: headgate/ca in
 	// the user's cache.
 	CA string
@@ -87,8 +87,6 @@ type Stack struct {
 	before   *object.Set // what was held before the last Apply
 	epoch    uint64
 	effects  engine.Effects // of the last Apply
-	// forwards are the rows of connections and datagrams, and what they were before the last Apply.
-	forwards, forwardsBefore []Row
 }
 
 // New makes a Stack that holds nothing. Close it.
@@ -105,7 +103,7 @@ func New(o Options) (*Stack, error) {
 	}
 	s := &Stack{options: o, dir: dir, connected: make(chan struct{}, 1), ports: newPortMap(o.Listen, o.Ports, ports), world: newWorld(), retired: map[servicePort]time.Time{}}
 	s.echo = echo.New(echo.Options{Certificate: s.certificateFor})
-	s.world.noAliases = o.Detached
+	s.world.noAliases = o.Detached && !o.Aliases
 	s.policies, s.bundles = map[kube.Ref]policy{}, map[string]bool{}
 	overridden := map[types.NamespacedName]bool{}
 	for _, e := range o.Endpoints {

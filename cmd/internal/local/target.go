@@ -39,7 +39,6 @@ func (s *Stack) Apply(_ context.Context, c agent.Change) error {
 		s.xds.Publish(fleet, s.epoch, resources(effects.XDS))
 	}
 	s.before, s.set, s.effects = s.set, c.Set, effects
-	s.forwardsBefore, s.forwards = s.forwards, s.listForwards()
 	s.retire(time.Now())
 	return nil
 }
@@ -153,11 +152,7 @@ func originIn(set *object.Set, kind string, name types.NamespacedName, rule int)
 	return fieldIn(set, kind, name, fmt.Sprintf("/spec/rules/%d", rule))
 }
 
-// fieldOf finds where a field of an object of the Gateway API was written.
-func (s *Stack) fieldOf(kind string, name types.NamespacedName, pointer string) schema.Position {
-	return fieldIn(s.set, kind, name, pointer)
-}
-
+// fieldIn finds where a field of an object of the Gateway API was written.
 func fieldIn(set *object.Set, kind string, name types.NamespacedName, pointer string) schema.Position {
 	o := set.Get(object.ID{Group: gwv1.GroupName, Kind: kind, Namespace: name.Namespace, Name: name.Name})
 	switch {

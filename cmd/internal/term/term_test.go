@@ -3,6 +3,7 @@ package term
 import (
 	"bytes"
 	"os"
+	"strings"
 	"testing"
 )
 
@@ -38,5 +39,31 @@ func TestSafe(t *testing.T) {
 		if got := Safe(in, 10); got != want {
 			t.Errorf("%q: got %q, want %q", in, got, want)
 		}
+	}
+}
+
+func TestFit(t *testing.T) {
+	short := [][]string{{"a", "bc", "d"}, {"aa", "b"}}
+	if got, want := Fit(2, short), Table(2, short); got != want {
+		t.Errorf("what fits is a table: got\n%s", got)
+	}
+	long := strings.TrimSpace(strings.Repeat("word and ", 20))
+	got := Fit(2, [][]string{{"rule", long, "shop/service.yaml:8:5"}, {"", "short", "x:1"}, {"", strings.Repeat("x", 120)}})
+	lines := strings.Split(strings.TrimRight(got, "\n"), "\n")
+	for i, line := range lines[:len(lines)-1] {
+		if len(line) > Columns {
+			t.Errorf("line %d has %d characters: %s", i, len(line), line)
+		}
+	}
+	if !strings.HasSuffix(lines[0], "shop/service.yaml:8:5") || !strings.HasPrefix(lines[1], "          ") || !strings.Contains(got, strings.Repeat("x", 120)) ||
+		strings.Join(strings.Fields(strings.NewReplacer("rule", "", "shop/service.yaml:8:5", "", "short", "", "x:1", "", strings.Repeat("x", 120), "").Replace(got)), " ") != long {
+		t.Errorf("got\n%s", got)
+	}
+}
+
+func TestFitKeepsIndentsAndPercent(t *testing.T) {
+	got := Fit(0, [][]string{{"    " + strings.Repeat("x", 95) + " yyy %"}})
+	if want := "    " + strings.Repeat("x", 95) + "\n      yyy %\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

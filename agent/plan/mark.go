@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"encoding/base64"
 	"encoding/hex"
 
 	"headgate.dev/render/object"
@@ -53,13 +54,40 @@ func ReadMark(labels, annotations map[string]string) Mark {
 // Stamp gives the content to apply: that of the object with the owner's labels and the key in it. The content of the object stays as
 // it is; what is not metadata is shared with it. Labels and annotations of these names that the object brings are replaced, so that a
 // repository cannot speak for another Sync.
+//
+// The stringData of a Secret becomes data. An API server would store it as data too, but call the Sync the owner of stringData alone: nobody would
+// see that a value was changed, and a key that Git lacks would stay.
 func Stamp(content map[string]any, owner Owner, key object.Digest) map[string]any {
 	out := shallow(content)
 	metadata := child(out, "metadata")
 	labels, annotations := child(metadata, "labels"), child(metadata, "annotations")
 	labels[LabelSync], labels[LabelSyncNamespace] = owner.Name, owner.Namespace
 	annotations[AnnotationApplied] = key.String()
+	if out["kind"] == "Secret" && out["apiVersion"] == "v1" {
+		storeStrings(out)
+	}
 	return out
+}
+
+// storeStrings turns the stringData of a Secret into data, as far as it is of the form that it must have.
+func storeStrings(secret map[string]any) {
+	texts, ok := secret["stringData"].(map[string]any)
+	if !ok {
+		return
+	}
+	data := map[string]any{}
+	for key, value := range texts {
+		text, ok := value.(string)
+		if !ok {
+			return
+		}
+		data[key] = base64.StdEncoding.EncodeToString([]byte(text))
+	}
+	delete(secret, "stringData")
+	merged := child(secret, "data")
+	for key, value := range data {
+		merged[key] = value
+	}
 }
 
 // child puts a copy of a map in the place of m[key], an empty one where there is none, and gives it.

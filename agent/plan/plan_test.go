@@ -183,6 +183,23 @@ func TestMarksSurviveTheWay(t *testing.T) {
 	}
 }
 
+func TestStampStoresStrings(t *testing.T) {
+	for wanted, want := range map[string]string{
+		`{"stringData":{"a":"x"},"data":{"a":"eg==","b":"eQ=="}}`: `{"data":{"a":"eA==","b":"eQ=="}}`,
+		`{"stringData":{"a":"x"}}`:                                `{"data":{"a":"eA=="}}`,
+		`{"stringData":{"a":1}}`:                                  `{"stringData":{"a":1}}`,
+		`{"data":{"b":"eQ=="}}`:                                   `{"data":{"b":"eQ=="}}`,
+	} {
+		content := Stamp(made(t, parseID(t, "Secret a/b"), jsonMap(t, wanted)).Content, me, object.Digest{})
+		for _, key := range []string{"apiVersion", "kind", "metadata"} {
+			delete(content, key)
+		}
+		if got := string(object.AppendJSON(nil, content)); got != want {
+			t.Errorf("%s: got %s, want %s", wanted, got, want)
+		}
+	}
+}
+
 func BenchmarkNew(b *testing.B) {
 	var objects []*object.Object
 	state := State{Marks: map[object.ID]Mark{}}

@@ -25,7 +25,7 @@ const (
 // Change is a field that no longer has the value that was applied.
 type Change struct {
 	Kind Kind
-	// Path is the field as people write it.
+	// Path is the field as people write it; places in lists are those in the applied object, of what was added those in the live one.
 	Path string
 	// Pointer is the RFC 6901 pointer of the field in the live object; for what was removed, in the applied one.
 	Pointer string
@@ -37,7 +37,8 @@ type Change struct {
 	By    []Manager
 	Guess bool
 
-	path fieldpath.Path
+	// path is in the applied object, for what was added in the live one.
+	path, livePath fieldpath.Path
 }
 
 // String gives "spec.rules[0].timeouts.request: "10s" → "60s" by kubectl-edit".
@@ -100,14 +101,17 @@ type comparison struct {
 
 // spot is where a walk is: a path, and both values there.
 type spot struct {
-	path          fieldpath.Path
+	path fieldpath.Path
+	// livePath is the path in the live object, another one where an item of an atomic list has moved.
+	livePath      fieldpath.Path
 	applied, live any
 	// here tells whether the live object has the path.
 	here bool
 }
 
 func (s spot) deeper(e fieldpath.PathElement) (spot, bool) {
-	out := spot{path: append(slices.Clip(s.path), e)}
+	path := append(slices.Clip(s.path), e)
+	out := spot{path: path, livePath: path}
 	var ok bool
 	if out.applied, _, ok = step(s.applied, e); !ok {
 		return out, false
@@ -172,17 +176,17 @@ func elements(set *fieldpath.Set) func(func(fieldpath.PathElement, *fieldpath.Se
 }
 
 func (c *comparison) add(kind Kind, at spot) {
-	c.changes = append(c.changes, Change{Kind: kind, Applied: at.applied, Live: at.live, path: at.path})
+	c.changes = append(c.changes, Change{Kind: kind, Applied: at.applied, Live: at.live, path: at.path, livePath: at.livePath})
 }
 
 // finish says where a change is and who made it.
 func (c *comparison) finish(change *Change, applied, live map[string]any) {
 	change.Path = printPath(change.path)
-	content := live
 	if change.Kind == Removed {
-		content = applied
+		change.Pointer, _ = pointer(applied, change.path)
+	} else {
+		change.Pointer, _ = pointer(live, change.livePath)
 	}
-	change.Pointer, _ = pointer(content, change.path)
 	change.By = c.now.owners(change.path, c.manager)
 	if len(change.By) == 0 {
 		change.By = c.now.newcomers(c.before, c.manager)
@@ -268,5 +272,7 @@ func isContainer(v any) bool {
 
 // sameJSON tells whether two values are written the same.
 func sameJSON(a, b any) bool {
-	return string(object.AppendJSON(nil, a)) == string(object.AppendJSON(nil, b))
+	return string(appendJSON(a)) == string(appendJSON(b))
 }
+
+func appendJSON(v any) []byte { return object.AppendJSON(nil, v) }

@@ -45,11 +45,11 @@ func (c *comparison) differ(at spot) {
 	switch applied := at.applied.(type) {
 	case map[string]any:
 		if live, ok := at.live.(map[string]any); ok {
-			c.differMaps(at.path, applied, live)
+			c.differMaps(at, applied, live)
 		}
 	case []any:
 		if live, ok := at.live.([]any); ok {
-			c.differLists(at.path, applied, live)
+			c.differLists(at, applied, live)
 		}
 	}
 	if len(c.changes) == before {
@@ -57,7 +57,7 @@ func (c *comparison) differ(at spot) {
 	}
 }
 
-func (c *comparison) differMaps(path fieldpath.Path, applied, live map[string]any) {
+func (c *comparison) differMaps(at spot, applied, live map[string]any) {
 	keys := slices.Sorted(maps.Keys(applied))
 	for key := range live {
 		if _, ours := applied[key]; !ours {
@@ -68,7 +68,7 @@ func (c *comparison) differMaps(path fieldpath.Path, applied, live map[string]an
 	for _, key := range keys {
 		a, inApplied := applied[key]
 		b, inLive := live[key]
-		c.pair(append(slices.Clip(path), fieldpath.FieldNameElement(key)), side{a, inApplied}, side{b, inLive})
+		c.pair(at.with(fieldpath.FieldNameElement(key), a, side{b, inLive}), inApplied)
 	}
 }
 
@@ -78,49 +78,50 @@ type side struct {
 	there bool
 }
 
-func (c *comparison) pair(path fieldpath.Path, applied, live side) {
-	at := spot{path: path, applied: applied.value, live: live.value, here: live.there}
+// with goes one element deeper, by the same element in both objects.
+func (s spot) with(e fieldpath.PathElement, applied any, live side) spot {
+	return spot{
+		path: append(slices.Clip(s.path), e), livePath: append(slices.Clip(s.livePath), e),
+		applied: applied, live: live.value, here: live.there,
+	}
+}
+
+// pair compares two values that belong together, one of which may not be there.
+func (c *comparison) pair(at spot, inApplied bool) {
 	switch {
-	case !live.there:
+	case !at.here:
 		c.add(Removed, at)
-	case !applied.there:
+	case !inApplied:
 		c.add(Added, at)
-	case !same(applied.value, live.value, path):
+	case !same(at.applied, at.live, at.path):
 		c.differ(at)
 	}
 }
 
-// differLists compares lists that are owned as a whole. Items with names belong together by them; others by their places, without what is the
-// same at the beginning and at the end.
-func (c *comparison) differLists(path fieldpath.Path, applied, live []any) {
+// differLists compares lists that are owned as a whole. Items with names belong together by them, others by how much of them is the same.
+func (c *comparison) differLists(at spot, applied, live []any) {
 	namesA, okA := names(applied)
 	namesB, okB := names(live)
 	if okA && okB {
-		c.differNamed(path, byName(namesA, applied), byName(namesB, live), slices.Concat(namesA, namesB))
+		c.differNamed(at, byName(namesA, applied), byName(namesB, live), slices.Concat(namesA, namesB))
 		return
 	}
-	head := 0
-	for head < min(len(applied), len(live)) && sameJSON(applied[head], live[head]) {
-		head++
-	}
-	tail := 0
-	for tail < min(len(applied), len(live))-head && sameJSON(applied[len(applied)-1-tail], live[len(live)-1-tail]) {
-		tail++
-	}
-	a, b := applied[head:len(applied)-tail], live[head:len(live)-tail]
-	for i := range max(len(a), len(b)) {
-		var sa, sb side
-		if i < len(a) {
-			sa = side{a[i], true}
+	for _, p := range align(applied, live) {
+		next := spot{path: at.path, livePath: at.livePath}
+		if p.a >= 0 {
+			next.applied, next.path = applied[p.a], append(slices.Clip(at.path), fieldpath.IndexElement(p.a))
 		}
-		if i < len(b) {
-			sb = side{b[i], true}
+		if p.b >= 0 {
+			next.live, next.here, next.livePath = live[p.b], true, append(slices.Clip(at.livePath), fieldpath.IndexElement(p.b))
 		}
-		c.pair(append(slices.Clip(path), fieldpath.IndexElement(head+i)), sa, sb)
+		if p.a < 0 {
+			next.path = next.livePath
+		}
+		c.pair(next, p.a >= 0)
 	}
 }
 
-func (c *comparison) differNamed(path fieldpath.Path, applied, live map[string]any, order []string) {
+func (c *comparison) differNamed(at spot, applied, live map[string]any, order []string) {
 	done := map[string]bool{}
 	for _, name := range order {
 		if done[name] {
@@ -129,7 +130,7 @@ func (c *comparison) differNamed(path fieldpath.Path, applied, live map[string]a
 		done[name] = true
 		a, inApplied := applied[name]
 		b, inLive := live[name]
-		c.pair(append(slices.Clip(path), fieldpath.KeyElementByFields("name", name)), side{a, inApplied}, side{b, inLive})
+		c.pair(at.with(fieldpath.KeyElementByFields("name", name), a, side{b, inLive}), inApplied)
 	}
 }
 

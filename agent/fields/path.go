@@ -2,7 +2,6 @@ package fields
 
 import (
 	"encoding/json"
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -227,5 +226,5 @@ func show(v any, there bool) string {
 	if !there {
 		return "(none)"
 	}
-	return fmt.Sprintf("%s", object.AppendJSON(nil, v))
+	return string(appendJSON(v))
 }

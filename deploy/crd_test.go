@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -63,7 +64,8 @@ func checkRules(t *testing.T, path string, s *structural.Structural, repeated bo
 		if repeated {
 			t.Errorf("%s: a rule that is not costed", path)
 		}
-		results, err := rules.Compile(s, model.SchemaDeclType(s, false), cel.PerCallLimit,
+		_, root := s.Properties["apiVersion"]
+		results, err := rules.Compile(s, model.SchemaDeclType(s, root), cel.PerCallLimit,
 			environment.MustBaseEnvSet(environment.DefaultCompatibilityVersion()), rules.NewExpressionsEnvLoader())
 		if err != nil {
 			t.Errorf("%s: %v", path, err)
@@ -89,8 +91,7 @@ func checkRules(t *testing.T, path string, s *structural.Structural, repeated bo
 // TestProxyConfigs holds which specs an API server takes, and what it says about the others.
 func TestProxyConfigs(t *testing.T) {
 	crd := build(t, "crds")["CustomResourceDefinition /proxyconfigs.headgate.dev"].object.(*apiextensionsv1.CustomResourceDefinition)
-	check := checker(t, internalOf(t, crd))
-	for _, c := range []struct{ spec, want string }{
+	checkSpecs(t, checker(t, internalOf(t, crd)), []specCase{
 		{`{}`, ""},
 		{`{replicas: 0}`, ""},
 		{`{replicas: -1}`, "spec.replicas"},
@@ -129,7 +130,124 @@ func TestProxyConfigs(t *testing.T) {
 		{`{topologySpreadConstraints: [{maxSkew: 1}]}`, "topologyKey"},
 		{`{affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: a, namespaceSelector: {}}]}}}`, ""},
 		{`{replica: 3}`, "spec.replica"},
+	})
+}
+
+// TestSyncs holds which specs an API server takes, and what it says about the others.
+func TestSyncs(t *testing.T) {
+	crd := build(t, "crds")["CustomResourceDefinition /syncs.headgate.dev"].object.(*apiextensionsv1.CustomResourceDefinition)
+	check := checker(t, internalOf(t, crd))
+	checkSpecs(t, check, []specCase{{`{}`, "spec.url"}, {`{url: ""}`, "spec.url"}})
+	for _, c := range []specCase{
+		{`https://git.example.com/team-a/shop`, ""},
+		{`http://127.0.0.1:3000/a/b.git`, ""},
+		{`ssh://git@git.example.com:2222/a/b`, ""},
+		{`git@git.example.com:a/b.git`, ""},
+		{`https://git.example.com/a@b/c`, ""},
+		{`https://ada:secret@git.example.com/a`, "credentials belong"},
+		{`https://token@git.example.com/a`, "credentials belong"},
+		{`ssh://git:secret@git.example.com/a`, "credentials belong"},
+		{`file:///etc`, "spec.url"},
+		{`/etc`, "spec.url"},
+		{`ftp://example.com/a`, "spec.url"},
+		{`https://git.example.com/a b`, "spec.url"},
 	} {
+		checkSpecs(t, check, []specCase{{"{url: " + strconv.Quote(c.spec) + "}", c.want}})
+	}
+	for _, c := range syncCases {
+		checkSpecs(t, check, []specCase{{"{url: 'https://git.example.com/a', " + c.spec + "}", c.want}})
+	}
+}
+
+var syncCases = []specCase{
+	{`ref: {branch: main}`, ""},
+	{`ref: {branch: release/1.4, commit: 4f2a9c1e0b6d7a8892c1d3e4f5a6b7c8d9e0f1a2}`, ""},
+	{`ref: {semver: ">=1.2.0 <2"}`, ""},
+	{`ref: {name: refs/pull/4/head}`, ""},
+	{`ref: {name: main}`, "spec.ref.name"},
+	{`ref: {branch: -x}`, "spec.ref.branch"},
+	{`ref: {branch: main, tag: v1}`, "name one of"},
+	{`ref: {tag: v1, commit: 4f2a9c1e0b6d7a8892c1d3e4f5a6b7c8d9e0f1a2}`, "stands alone"},
+	{`ref: {commit: 4f2a9c1}`, "spec.ref.commit"},
+	{`path: clusters/prod`, ""},
+	{`path: ./clusters/..prod`, ""},
+	{`path: /etc`, "spec.path"},
+	{`path: a/../../b`, "does not leave"},
+	{`path: ..`, "does not leave"},
+	{`gateway: infra/public`, ""},
+	{`gateway: infra/public#https`, ""},
+	{`gateway: public`, ""},
+	{`gateway: a/b/c`, "spec.gateway"},
+	{`interval: 30s, timeout: 1m30s`, ""},
+	{`interval: 500ms`, "1s at least"},
+	{`interval: 25h`, "a day at most"},
+	{`interval: 1d`, "spec.interval"},
+	{`timeout: 0s`, "1s at least"},
+	{`secretRef: {name: shop-git}, proxy: {url: "http://proxy.example.com:3128", secretRef: {name: proxy}}`, ""},
+	{`secretRef: {}`, "spec.secretRef.name"},
+	{`proxy: {url: "http://ada:x@proxy.example.com"}`, "spec.proxy.url"},
+	{`proxy: {url: "socks5://proxy.example.com"}`, "spec.proxy.url"},
+	{`verify: {secretRef: {name: keys}}`, ""},
+	{`verify: {mode: TagAndHEAD, secretRef: {name: keys}}`, ""},
+	{`verify: {mode: HEAD}`, "spec.verify.secretRef"},
+	{`verify: {mode: head, secretRef: {name: keys}}`, "spec.verify.mode"},
+	{`monotonic: true, prune: false, suspend: true, wait: false, force: true, deletionPolicy: Orphan`, ""},
+	{`deletionPolicy: Keep`, "spec.deletionPolicy"},
+	{`dependsOn: [{name: platform, namespace: infra}, {name: other}]`, ""},
+	{`dependsOn: [{namespace: infra}]`, "spec.dependsOn[0].name"},
+	{`serviceAccountName: shop-deployer, targetNamespace: shop`, ""},
+	{`serviceAccountName: "Not One"`, "spec.serviceAccountName"},
+	{`targetNamespace: a.b`, "spec.targetNamespace"},
+	{`substitute: {variables: {REGION: eu, _x: ""}, from: [{kind: ConfigMap, name: a}, {kind: Secret, name: b, optional: true}]}`, ""},
+	{`substitute: {variables: {"1A": eu}}`, "no digit in front"},
+	{`substitute: {variables: {"A-B": eu}}`, "no digit in front"},
+	{`substitute: {variables: {A: 3}}`, "spec.substitute.variables"},
+	{`substitute: {from: [{kind: Service, name: a}]}`, "from[0].kind"},
+	{`ignore: [{target: {group: apps, kind: Deployment, name: "shop-*"}, fields: [/spec/replicas]}, {weights: true}]`, ""},
+	{`ignore: [{fields: [/metadata/annotations/example.com~1a]}]`, ""},
+	{`ignore: [{target: {kind: Deployment}}]`, "fields or weights"},
+	{`ignore: [{fields: []}]`, "spec.ignore[0].fields"},
+	{`ignore: [{fields: [spec.replicas]}]`, "fields[0]"},
+	{`ignore: [{fields: [/a~2]}]`, "fields[0]"},
+	{`pin: 4f2a9c1e0b6d7a8892c1d3e4f5a6b7c8d9e0f1a2`, ""},
+	{`pin: HEAD`, "spec.pin"},
+	{`branch: main`, "spec.branch"},
+}
+
+// TestSyncNames holds that a name fits in a label, and that a status as the controller writes it is taken.
+func TestSyncNames(t *testing.T) {
+	crd := build(t, "crds")["CustomResourceDefinition /syncs.headgate.dev"].object.(*apiextensionsv1.CustomResourceDefinition)
+	check := objectChecker(t, internalOf(t, crd))
+	const head, spec = "{apiVersion: headgate.dev/v1alpha1, kind: Sync, metadata: {name: ", "}, spec: {url: 'https://git.example.com/a'}"
+	for _, c := range []specCase{
+		{head + strings.Repeat("a", 63) + spec + "}", ""},
+		{head + strings.Repeat("a", 64) + spec + "}", "63 characters"},
+		{head + "shop" + spec + `, status: {revision: "main@sha1:4f2a9c1", observedGeneration: 3, live: {revision: "main@sha1:4f2a9c1", took: 740ms,
+			push: "2026-11-25T09:00:00.123456Z", since: "2026-11-25T09:00:01Z", stages: {fetch: 180ms, ack: 9ms},
+			gateways: [{namespace: infra, name: public, acked: 3, total: 3}]}, inventory: {objects: 214, configMaps: [shop-inventory-0]},
+			history: [{revision: "main@sha1:4f2a9c1", time: "2026-11-25T09:00:00Z", result: Applied}],
+			conditions: [{type: Live, status: "True", reason: Acknowledged, message: "live on 3 of 3 Envoys", lastTransitionTime: "2026-11-25T09:00:00Z"}]}}`, ""},
+		{head + "shop" + spec + `, status: {history: [{revision: a, time: "2026-11-25T09:00:00Z", result: Lost}]}}`, "result"},
+	} {
+		checkSpecs(t, check, []specCase{c})
+	}
+	columns := []string{}
+	for _, c := range crd.Spec.Versions[0].AdditionalPrinterColumns {
+		if c.Priority == 0 {
+			columns = append(columns, strings.ToUpper(c.Name))
+		}
+	}
+	if got := strings.Join(columns, " "); got != "REVISION LIVE READY MESSAGE AGE" {
+		t.Errorf("columns: %s", got)
+	}
+}
+
+// specCase is a spec and a part of what is said about it; nothing, where it is taken.
+type specCase struct{ spec, want string }
+
+func checkSpecs(t *testing.T, check func(string) string, cases []specCase) {
+	t.Helper()
+	for _, c := range cases {
 		switch got := check(c.spec); {
 		case c.want == "" && got != "":
 			t.Errorf("%s is refused: %s", c.spec, got)
@@ -141,6 +259,14 @@ func TestProxyConfigs(t *testing.T) {
 
 // checker gives what an API server says about a spec: nothing, or everything that is wrong.
 func checker(t *testing.T, crd *apiextensions.CustomResourceDefinition) func(spec string) string {
+	check := objectChecker(t, crd)
+	return func(spec string) string {
+		return check("{apiVersion: headgate.dev/v1alpha1, kind: " + crd.Spec.Names.Kind + ", metadata: {name: edge}, spec: " + spec + "}")
+	}
+}
+
+// objectChecker is checker for a whole object.
+func objectChecker(t *testing.T, crd *apiextensions.CustomResourceDefinition) func(text string) string {
 	t.Helper()
 	schema := crd.Spec.Validation.OpenAPIV3Schema
 	s, err := structural.NewStructural(schema)
@@ -152,12 +278,11 @@ func checker(t *testing.T, crd *apiextensions.CustomResourceDefinition) func(spe
 		t.Fatal(err)
 	}
 	expressions := rules.NewValidator(s, true, cel.PerCallLimit)
-	return func(spec string) string {
+	return func(text string) string {
 		object := map[string]any{}
-		text := "{apiVersion: headgate.dev/v1alpha1, kind: ProxyConfig, metadata: {name: edge}, spec: " + spec + "}"
 		// Numbers become what they are in the API server, int64 where they are whole.
 		if err := json.Unmarshal(jsonOf(t, []byte(text)), &object); err != nil {
-			t.Fatalf("%s: %v", spec, err)
+			t.Fatalf("%s: %v", text, err)
 		}
 		var out []string
 		for _, unknown := range pruning.PruneWithOptions(object, s, true, structural.UnknownFieldPathOptions{TrackUnknownFieldPaths: true}) {

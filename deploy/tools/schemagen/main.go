@@ -4,7 +4,8 @@
 //	schemagen DIR CRDS
 //
 // DIR is the directory of package schema, CRDS that of the definitions of Gateway API. servicespec.schema.json,
-// gatewayspec.schema.json, headgate.schema.json (both, chosen by kind), README.md and proxyconfig.md are written to DIR.
+// gatewayspec.schema.json, headgate.schema.json (both, chosen by kind), README.md, and a page for
+// each custom resource (proxyconfig.md, sync.md) are written to DIR.
 package main
 
 import (
@@ -58,8 +59,10 @@ func run(args []string) error {
 		return fmt.Errorf("reading the definitions of Gateway API: %w", err)
 	}
 	outputs["README.md"] = append(g.reference(), g.coverage(crds)...)
-	if outputs["proxyconfig.md"], err = resourcePage(dir); err != nil {
-		return err
+	for _, r := range resources {
+		if outputs[r.page], err = r.render(dir); err != nil {
+			return err
+		}
 	}
 	if len(g.problems) > 0 {
 		return fmt.Errorf("generating: %v", g.problems)

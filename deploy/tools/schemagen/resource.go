@@ -16,7 +16,33 @@ const resourceMark = "+kubebuilder:object:"
 // its schema is the CRD's.
 func isResource(doc string) bool { return strings.Contains(doc, resourceMark) }
 
-const resourceIntro = "# ProxyConfig\n" + `
+// resource is a custom resource with a page of its own.
+type resource struct {
+	// page and sources are names of files in the directory of package schema.
+	page    string
+	sources []string
+	intro   string
+	// parts of the page: the type and where its values stand.
+	parts []resourcePart
+}
+
+type resourcePart struct{ typeName, title string }
+
+var resources = []resource{
+	{"proxyconfig.md", []string{"proxyconfig.go"}, proxyConfigIntro, []resourcePart{
+		{"ProxyConfigSpec", "spec"}, {"ProxyAutoscaling", "spec.autoscaling"}, {"ProxyDrain", "spec.drain"},
+		{"ProxyLogging", "spec.logging"}, {"ProxyService", "spec.service"},
+	}},
+	{"sync.md", []string{"sync.go", "sync_status.go"}, syncIntro, []resourcePart{
+		{"SyncSpec", "spec"}, {"SyncRef", "spec.ref"}, {"SyncSecret", "spec.secretRef"}, {"SyncProxy", "spec.proxy"},
+		{"SyncVerify", "spec.verify"}, {"SyncReference", "spec.dependsOn[]"}, {"SyncSubstitute", "spec.substitute"},
+		{"SyncSubstituteFrom", "spec.substitute.from[]"}, {"SyncIgnore", "spec.ignore[]"}, {"SyncSelector", "spec.ignore[].target"},
+		{"SyncStatus", "status"}, {"SyncLiveStatus", "status.live"}, {"SyncGatewayStatus", "status.live.gateways[]"},
+		{"SyncStages", "status.live.stages"}, {"SyncInventory", "status.inventory"}, {"SyncHistory", "status.history[]"},
+	}},
+}
+
+const proxyConfigIntro = "# ProxyConfig\n" + `
 The custom resource that shapes the Envoys of a Gateway. This page is generated from the type and its comments by
 ` + "`make generate`; `kubectl explain proxyconfig.spec` says the same in a cluster." + `
 
@@ -43,31 +69,38 @@ What a Gateway's ProxyConfig says wins over what its class's says, field by fiel
 service; labels and annotations add up; any other list or map is taken as a whole.
 `
 
-// resourceParts are the parts of the page: the type and where its values stand.
-var resourceParts = []struct{ typeName, title string }{
-	{"ProxyConfigSpec", "spec"}, {"ProxyAutoscaling", "spec.autoscaling"}, {"ProxyDrain", "spec.drain"},
-	{"ProxyLogging", "spec.logging"}, {"ProxyService", "spec.service"},
-}
+const syncIntro = "# Sync\n" + `
+The custom resource that makes what is at a Git reference what runs. This page is generated from the type and its comments by
+` + "`make generate`; `kubectl explain sync.spec` says the same in a cluster." + `
 
-// resourcePage gives proxyconfig.md.
-func resourcePage(dir string) ([]byte, error) {
-	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(dir, "proxyconfig.go"), nil, parser.ParseComments)
-	if err != nil {
-		return nil, fmt.Errorf("reading the type ProxyConfig: %w", err)
-	}
+` + "```yaml" + `
+apiVersion: headgate.dev/v1alpha1
+kind: Sync
+metadata: {name: shop, namespace: team-a}
+spec:
+  url: https://git.example.com/team-a/shop
+  ref: {branch: main}
+  path: deploy
+  gateway: infra/public
+  serviceAccountName: shop-deployer
+` + "```\n" + `
+Everything in the cluster happens as the service account, and Secrets and ConfigMaps are read from the Sync's own namespace. An object
+that the Sync made has the labels headgate.dev/sync and headgate.dev/sync-namespace; another Sync that renders the same object is refused
+and told who owns it. The annotation headgate.dev/prune: disabled keeps an object from being removed.
+`
+
+// render gives the page.
+func (r resource) render(dir string) ([]byte, error) {
 	structs := map[string]*ast.StructType{}
 	docs := map[string]string{}
-	for _, decl := range file.Decls {
-		g, ok := decl.(*ast.GenDecl)
-		if !ok || g.Tok != token.TYPE || !isResource(g.Doc.Text()) {
-			continue
+	for _, source := range r.sources {
+		if err := readResource(filepath.Join(dir, source), structs, docs); err != nil {
+			return nil, err
 		}
-		t := g.Specs[0].(*ast.TypeSpec)
-		structs[t.Name.Name], docs[t.Name.Name] = t.Type.(*ast.StructType), oneLine(withoutMarks(g.Doc.Text()))
 	}
 	var b strings.Builder
-	b.WriteString(resourceIntro)
-	for _, part := range resourceParts {
+	b.WriteString(r.intro)
+	for _, part := range r.parts {
 		s := structs[part.typeName]
 		if s == nil {
 			return nil, fmt.Errorf("there is no type %s", part.typeName)
@@ -79,6 +112,23 @@ func resourcePage(dir string) ([]byte, error) {
 		}
 	}
 	return []byte(b.String()), nil
+}
+
+// readResource adds the structs of custom resources in a file, and their comments.
+func readResource(path string, structs map[string]*ast.StructType, docs map[string]string) error {
+	file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments)
+	if err != nil {
+		return fmt.Errorf("reading the types of a custom resource: %w", err)
+	}
+	for _, decl := range file.Decls {
+		g, ok := decl.(*ast.GenDecl)
+		if !ok || g.Tok != token.TYPE || !isResource(g.Doc.Text()) {
+			continue
+		}
+		t := g.Specs[0].(*ast.TypeSpec)
+		structs[t.Name.Name], docs[t.Name.Name] = t.Type.(*ast.StructType), oneLine(withoutMarks(g.Doc.Text()))
+	}
+	return nil
 }
 
 func resourceRow(b *strings.Builder, f *ast.Field) {
@@ -111,16 +161,20 @@ func typeWords(t ast.Expr) string {
 		switch name := e.Sel.Name; name {
 		case "ServiceType", "ServiceExternalTrafficPolicy", "IPFamilyPolicy", "IPFamily":
 			return "text"
+		case "Time", "MicroTime":
+			return "time"
 		default:
 			return name + " of Kubernetes"
 		}
 	case *ast.Ident:
-		switch {
-		case e.Name == "int32":
+		switch e.Name {
+		case "int32", "int64":
 			return "number"
-		case e.Name == "ProxyDuration":
+		case "bool":
+			return "true or false"
+		case "ProxyDuration", "SyncDuration":
 			return "duration"
-		case e.Name == "string", e.Name == "StaticAddresses":
+		case "string", "StaticAddresses", "DeletionPolicy", "VerifyMode", "SyncResult":
 			return "text"
 		}
 	}

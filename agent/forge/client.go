@@ -58,6 +58,8 @@ type Client struct {
 	token func(ctx context.Context, refused string) (string, error)
 	http  *http.Client
 	now   func() time.Time
+	// pageSize is how many entries of a list are asked for at once.
+	pageSize int
 
 	mu       sync.Mutex // guards what follows
 	limits   limiter
@@ -91,7 +93,7 @@ type host interface {
 
 // New checks the configuration; it does not connect.
 func New(cfg Config) (*Client, error) {
-	c := &Client{kind: cfg.Kind, token: cfg.Token, now: cfg.Now, self: cfg.User,
+	c := &Client{kind: cfg.Kind, token: cfg.Token, now: cfg.Now, self: cfg.User, pageSize: pageSize,
 		pages:    newBounded[string](cachedBytes, func(a *answer) int { return len(a.body) + 512 }),
 		statuses: newBounded[statusKey, Status](remembered, nil),
 		comments: newBounded[commentKey, ownComment](remembered, nil)}

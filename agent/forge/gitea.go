@@ -9,9 +9,8 @@ import (
 )
 
 var giteaDialect = dialect{
-	openOrder:   url.Values{"sort": {"oldest"}},
-	statusOrder: url.Values{"sort": {"highestindex"}},
-	changed:     giteaChanged, removeLabel: giteaRemoveLabel,
+	openOrder: url.Values{"sort": {"oldest"}},
+	changed:   giteaChanged, removeLabel: giteaRemoveLabel,
 	mergeBase: func(context.Context, hub, string, PullRequest) (string, error) { return "", nil }, // it says it if there is one
 	checks:    func(context.Context, hub, string, string) ([]Status, error) { return nil, nil },   // it has statuses only
 	// The difference and the signature cost it more than the commit.

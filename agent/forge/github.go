@@ -10,8 +10,7 @@ import (
 
 var gitHubDialect = dialect{
 	openOrder: url.Values{"sort": {"created"}, "direction": {"asc"}},
-	// Statuses come newest first.
-	changed: gitHubChanged, mergeBase: gitHubMergeBase, removeLabel: gitHubRemoveLabel, checks: gitHubChecks,
+	changed:   gitHubChanged, mergeBase: gitHubMergeBase, removeLabel: gitHubRemoveLabel, checks: gitHubChecks,
 }
 
 // gitHubChanged reads pull requests from the last changed one until it has seen those that did not change.

@@ -1,6 +1,7 @@
 package forge
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -20,8 +21,6 @@ type hub struct {
 type dialect struct {
 	// openOrder lists pull requests from the oldest, so that new ones do not move the pages.
 	openOrder url.Values
-	// statusOrder lists the newest statuses first.
-	statusOrder url.Values
 	// changed lists pull requests that changed.
 	changed func(ctx context.Context, h hub, repo string, since time.Time) ([]PullRequest, error)
 	// mergeBase finds it where a pull request does not say it.
@@ -142,6 +141,7 @@ func (h hub) removeLabel(ctx context.Context, repo string, number int, label str
 }
 
 type hubStatus struct {
+	ID          int64  `json:"id"`
 	Context     string `json:"context"`
 	State       string `json:"state"`  // GitHub's
 	Status      string `json:"status"` // Gitea's
@@ -150,11 +150,10 @@ type hubStatus struct {
 }
 
 func (h hub) listStatuses(ctx context.Context, repo, commit string) ([]Status, error) {
-	q := request{doing: "listing the statuses of " + commit + " in " + repo, path: h.repo(repo, "/commits/"+commit+"/statuses"), query: url.Values{}}
-	for k, v := range h.statusOrder {
-		q.query[k] = v
-	}
+	q := request{doing: "listing the statuses of " + commit + " in " + repo, path: h.repo(repo, "/commits/"+commit+"/statuses")}
 	ss, err := listAll[hubStatus](ctx, h.Client, q, nil)
+	// Their times are of seconds, and the names of Gitea's orders mean the contrary.
+	slices.SortFunc(ss, func(a, b hubStatus) int { return cmp.Compare(b.ID, a.ID) })
 	all := make([]Status, 0, len(ss))
 	for _, s := range ss {
 		all = append(all, Status{s.Context, stateOf(s.State + s.Status), s.Description, s.TargetURL})

@@ -286,7 +286,7 @@ func listAll[T any](ctx context.Context, c *Client, q request, enough func([]T) 
 	if c.kind == Gitea {
 		size = "limit"
 	}
-	q.query.Set(size, strconv.Itoa(pageSize))
+	q.query.Set(size, strconv.Itoa(c.pageSize))
 	for page := 1; ; page++ {
 		q.query.Set("page", strconv.Itoa(page))
 		var entries []T

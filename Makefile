@@ -150,3 +150,21 @@ test-cluster: cluster-up image ## run the tests that need a cluster, in the test
 	@dirs=$$(find . -name '*_cluster_test.go' -not -path './deploy/testcluster/*' -exec dirname {} \; | sort -u); \
 	test -z "$$dirs" && exit 0; KUBECONFIG=$$('$(CLUSTER)' kubeconfig) || exit 1; export KUBECONFIG; set -x; \
 	go test -tags cluster -count 1 -timeout 40m -run '^TestCluster' $(TESTFLAGS) $$dirs
+
+# A real Gitea on loopback, for the tests that need a Git host. Each test starts and stops its own.
+GITEA := $(CURDIR)/bin/testgitea
+
+.PHONY: bin/testgitea
+bin/testgitea:
+	@cd deploy/testgitea && go build -o '$(GITEA)' .
+
+.PHONY: gitea
+gitea: bin/testgitea ## build the Gitea of the tests into the user's cache (the first time some ten minutes; needs a C compiler)
+	@'$(GITEA)' build
+
+.PHONY: test-gitea
+test-gitea: export HEADGATE_TESTGITEA := $(GITEA)
+test-gitea: gitea ## run the tests that need a Git host, against a real Gitea
+	cd deploy/testgitea && go vet ./...
+	@dirs=$$(find . -name '*_gitea_test.go' -exec dirname {} \; | sort -u); test -z "$$dirs" && exit 0; set -x; \
+	go test -tags gitea -count 1 -timeout 20m -run '^TestGitea' $(TESTFLAGS) $$dirs

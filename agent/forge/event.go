@@ -1,0 +1,249 @@
+package forge
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// EventKind is what a hook is about, as far as anybody here wants to know.
+type EventKind string
+
+// Kinds of events. Of anything else a hook may be about there is no event.
+const (
+	// Ping: somebody tries whether hooks arrive.
+	Ping EventKind = "ping"
+	// Push: a branch or tag was made, moved or deleted.
+	Push EventKind = "push"
+	// Pull: something about a pull request changed, its comments and labels included.
+	Pull EventKind = "pull request"
+	// StatusSet: somebody, perhaps we ourselves, said something about a commit.
+	StatusSet EventKind = "status"
+)
+
+// Event is what a hook says, the same for all kinds of hosts. All of it is free of control characters, and none of it is knowledge.
+type Event struct {
+	Kind EventKind
+	// Repository are the URLs that the host has for it, without credentials; for comparing them see [Key]. A generic hook may have none, and then
+	// stands for whatever repository it was made for.
+	Repository []string
+	// Ref is the whole name of what was pushed, as in "refs/heads/main".
+	Ref string
+	// Commit is where that is now, the head of the pull request, or what the status is about; empty when it is not said, or the reference was deleted.
+	Commit string
+	// Number is the pull request's.
+	Number int
+}
+
+// eventName is the host's own name for what the hook is about.
+func eventName(kind Kind, h http.Header) string {
+	switch kind {
+	case GitHub:
+		return h.Get("X-GitHub-Event")
+	case Gitea:
+		return first(h, "X-Gitea-Event", "X-Forgejo-Event")
+	case GitLab:
+		return h.Get("X-Gitlab-Event")
+	}
+	return ""
+}
+
+// decode reads the body of a hook whose signature is good. An event without a kind is one that is of no interest.
+func decode(kind Kind, name string, body []byte) (Event, error) {
+	var e Event
+	var err error
+	switch kind {
+	case GitHub, Gitea:
+		e, err = decodeHub(name, body)
+	case GitLab:
+		e, err = decodeLab(body)
+	default:
+		e, err = decodeGeneric(body)
+	}
+	if err != nil || e.Kind == "" {
+		return Event{}, err
+	}
+	if e.Repository = cleanURLs(e.Repository); e.Repository == nil && kind != Generic && e.Kind != Ping {
+		return Event{}, errors.New("it names no repository")
+	}
+	if e.Commit = strings.ToLower(e.Commit); strings.Trim(e.Commit, "0") == "" {
+		e.Commit = "" // the id of nothing: deleted
+	}
+	switch {
+	case e.Commit != "" && !isCommit(e.Commit):
+		return Event{}, errors.New("its commit is none")
+	case len(e.Ref) > 1024 || strings.ContainsFunc(e.Ref, func(r rune) bool { return r <= ' ' || r == 0x7f || r == 0xfffd || r >= 0x80 && r < 0xa0 }):
+		return Event{}, errors.New("its reference is none")
+	case e.Number < 0 || e.Kind == Pull && e.Number == 0:
+		return Event{}, errors.New("its pull request has no number")
+	}
+	return e, nil
+}
+
+// unmarshal says where a body is wrong, without a word of it.
+func unmarshal(body []byte, into any) error {
+	err := json.Unmarshal(body, into)
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &syntax):
+		return fmt.Errorf("it is not JSON at byte %d", syntax.Offset)
+	case errors.As(err, &kind):
+		return fmt.Errorf("it has something else than wanted at byte %d", kind.Offset)
+	}
+	return errors.New("it is not the JSON of a hook")
+}
+
+type hookRepository struct {
+	CloneURL string `json:"clone_url"`
+	SSHURL   string `json:"ssh_url"`
+	HTMLURL  string `json:"html_url"`
+}
+
+// hubHook are the parts of GitHub's and Gitea's bodies that are used.
+type hubHook struct {
+	Repository *hookRepository `json:"repository"`
+	Ref        string          `json:"ref"`
+	RefType    string          `json:"ref_type"`
+	After      string          `json:"after"`
+	SHA        string          `json:"sha"`
+	Number     int             `json:"number"`
+	Pull       *struct {
+		Number int `json:"number"`
+		Head   struct {
+			SHA string `json:"sha"`
+		} `json:"head"`
+	} `json:"pull_request"`
+	Issue *struct {
+		Number int              `json:"number"`
+		Pull   *json.RawMessage `json:"pull_request"`
+	} `json:"issue"`
+	IsPull bool `json:"is_pull"` // Gitea's
+}
+
+func decodeHub(name string, body []byte) (Event, error) {
+	var h hubHook
+	if err := unmarshal(body, &h); err != nil {
+		return Event{}, err
+	}
+	var e Event
+	if r := h.Repository; r != nil {
+		e.Repository = []string{r.CloneURL, r.SSHURL, r.HTMLURL}
+	}
+	switch {
+	case name == "ping":
+		e.Kind = Ping
+	case name == "push":
+		e.Kind, e.Ref, e.Commit = Push, h.Ref, h.After
+	case name == "create", name == "delete": // with the short name of the reference
+		e.Kind, e.Ref = Push, map[string]string{"branch": "refs/heads/", "tag": "refs/tags/"}[h.RefType]+h.Ref
+		if name == "create" {
+			e.Commit = h.SHA
+		}
+	case name == "status":
+		e.Kind, e.Commit = StatusSet, h.SHA
+	case name == "issue_comment" && h.Issue != nil && (h.Issue.Pull != nil || h.IsPull):
+		e.Kind, e.Number = Pull, h.Issue.Number
+	case strings.HasPrefix(name, "pull_request"):
+		e.Kind, e.Number = Pull, h.Number
+		if h.Pull != nil {
+			e.Number, e.Commit = max(h.Pull.Number, h.Number), h.Pull.Head.SHA
+		}
+	}
+	return e, nil
+}
+
+type labHookPull struct {
+	IID        int `json:"iid"`
+	LastCommit struct {
+		ID string `json:"id"`
+	} `json:"last_commit"`
+}
+
+type labHook struct {
+	ObjectKind string `json:"object_kind"`
+	Project    struct {
+		HTTPURL string `json:"git_http_url"`
+		SSHURL  string `json:"git_ssh_url"`
+		WebURL  string `json:"web_url"`
+	} `json:"project"`
+	Ref        string           `json:"ref"`
+	After      string           `json:"after"`
+	Attributes *json.RawMessage `json:"object_attributes"` // of what object_kind says
+	Merge      *labHookPull     `json:"merge_request"`     // of a note
+}
+
+func decodeLab(body []byte) (Event, error) {
+	var h labHook
+	if err := unmarshal(body, &h); err != nil {
+		return Event{}, err
+	}
+	e := Event{Repository: []string{h.Project.HTTPURL, h.Project.SSHURL, h.Project.WebURL}}
+	switch h.ObjectKind {
+	case "push", "tag_push":
+		e.Kind, e.Ref, e.Commit = Push, h.Ref, h.After
+	case "merge_request":
+		var p labHookPull
+		if h.Attributes == nil || unmarshal(*h.Attributes, &p) != nil {
+			return Event{}, errors.New("its object_attributes are none of a merge request")
+		}
+		e.Kind, e.Number, e.Commit = Pull, p.IID, p.LastCommit.ID
+	case "note":
+		if h.Merge != nil {
+			e.Kind, e.Number, e.Commit = Pull, h.Merge.IID, h.Merge.LastCommit.ID
+		}
+	case "pipeline": // statuses of other programs make one
+		var p struct {
+			SHA string `json:"sha"`
+		}
+		if h.Attributes == nil || unmarshal(*h.Attributes, &p) != nil {
+			return Event{}, errors.New("its object_attributes are none of a pipeline")
+		}
+		e.Kind, e.Commit = StatusSet, p.SHA
+	}
+	return e, nil
+}
+
+// decodeGeneric reads a hook of one's own making: all of it may be left out, and {} is a push of something.
+func decodeGeneric(body []byte) (Event, error) {
+	var h struct {
+		Repository  string `json:"repository"` // a URL
+		Ref         string `json:"ref"`
+		Commit      string `json:"commit"`
+		PullRequest int    `json:"pullRequest"`
+	}
+	if err := unmarshal(body, &h); err != nil {
+		return Event{}, err
+	}
+	e := Event{Kind: Push, Repository: []string{h.Repository}, Ref: h.Ref, Commit: h.Commit, Number: h.PullRequest}
+	if h.PullRequest != 0 {
+		e.Kind = Pull
+	}
+	return e, nil
+}
+
+// cleanURLs keeps what can be the URL of a repository, without credentials.
+func cleanURLs(urls []string) []string {
+	var clean []string
+	for _, s := range urls {
+		u, ok := parse(s)
+		if !ok || Key(s) == "" || u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "ssh" {
+			continue
+		}
+		if u.User != nil {
+			if name := u.User.Username(); u.Scheme == "ssh" {
+				u.User = url.User(name)
+			} else {
+				u.User = nil
+			}
+			s = u.String()
+		}
+		clean = append(clean, s)
+	}
+	return clean
+}

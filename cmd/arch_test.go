@@ -152,7 +152,7 @@ var libraries = []sole{
 		"it turns YAML into JSON first and loses lines; YAML is read by source.Documents"},
 	{"gopkg.in/yaml", nil,
 		"YAML is read by source.Documents"},
-	{"github.com/fsnotify/fsnotify", []string{"agent/git", "cmd/..."},
+	{"github.com/fsnotify/fsnotify", []string{"agent/git/...", "cmd/..."},
 		"local repositories and work trees are watched by whoever reads them"},
 	{"github.com/spf13/cobra", []string{"cmd/..."},
 		"flags end where the packages begin"},

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
+
+	"headgate.dev/agent/git/internal/watch"
 )
 
 // Worktree gives the saved files of a repository, or of a directory outside of any, in the form of a commit. What Git
@@ -326,17 +328,13 @@ func (s *saved) explain(err error) error { return err }
 // Watch gives a hint a few milliseconds after files were saved, see Repository.Watch. It takes a system watch for each
 // directory that is not ignored.
 func (w *Worktree) Watch(ctx context.Context) (<-chan struct{}, error) {
-	f := newWatcher(nil, []string{w.root})
-	f.settle = settle
-	f.skip = func(path string) bool { return w.skips(path) }
-	f.event = w.touched
-	if err := f.build(); err != nil {
+	hints, err := watchFiles(ctx, watch.Options{Trees: []string{w.root}, Skip: w.skips, Event: w.touched, Settle: settle})
+	if err != nil {
 		return nil, err
 	}
 	w.watch(true)
 	context.AfterFunc(ctx, func() { w.watch(false) })
-	go f.run(ctx)
-	return f.hints, nil
+	return hints, nil
 }
 
 // settle is how long no file must be saved before a hint: an editor that empties a file and then writes it is done by

@@ -83,10 +83,7 @@ func (r *Receiver) SetHooks(hooks []Hook) error {
 }
 
 func (h Hook) check() error {
-	bad := func(c rune) bool {
-		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_'
-	}
-	if len(h.Path) < shortestKey || strings.ContainsFunc(h.Path, bad) {
+	if len(h.Path) < shortestKey || !only(h.Path, "-_") {
 		return fmt.Errorf("its path must be at least %d letters and digits", shortestKey)
 	}
 	switch h.Kind {
@@ -112,7 +109,7 @@ func (r *Receiver) Run(ctx context.Context, hint func(Hint)) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		if next, any := c.next(); any {
+		if next, some := c.next(); some {
 			timer.Reset(next.Sub(r.now()))
 		} else {
 			timer.Reset(time.Hour)

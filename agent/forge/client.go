@@ -47,7 +47,8 @@ type Config struct {
 	Now func() time.Time
 }
 
-// Client speaks with one host as one account. It may be used by several goroutines. Nothing is tried again by itself, apart from a refused token:
+// Client speaks with one host as one account. It may be used by several goroutines, and one for each account is best: limits are the account's,
+// and what is remembered saves requests. Nothing is tried again by itself, apart from a refused token:
 // whoever calls has a queue with backoff. Every error is an [*Error].
 type Client struct {
 	// constant

@@ -36,8 +36,8 @@ func TestBurstIsOneHint(t *testing.T) {
 		}
 		c.add(at, hookOf("shop", fmt.Sprint(i), pushTo("team-a/shop", "refs/heads/main", commit('a'+byte(i%6)))))
 	}
-	next, any := c.next()
-	if want := noon.Add(499500*time.Microsecond + quiet); !any || !next.Equal(want) {
+	next, some := c.next()
+	if want := noon.Add(499500*time.Microsecond + quiet); !some || !next.Equal(want) {
 		t.Errorf("the hint is due at %v, want %v", next, want)
 	}
 	got := c.due(next)
@@ -45,18 +45,18 @@ func TestBurstIsOneHint(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if _, any := c.next(); any || c.due(noon.Add(time.Hour)) != nil {
+	if _, some := c.next(); some || c.due(noon.Add(time.Hour)) != nil {
 		t.Error("something is left")
 	}
 }
 
 func TestEndlessBurstIsCut(t *testing.T) {
 	c := newCoalescer()
-	hints, last := 0, noon
+	hints := 0
 	for i := range 5000 { // 5 s
-		last = noon.Add(time.Duration(i) * time.Millisecond)
-		c.add(last, hookOf("shop", fmt.Sprint(i), pushTo("team-a/shop", "refs/heads/main", commit('a'))))
-		hints += len(c.due(last))
+		at := noon.Add(time.Duration(i) * time.Millisecond)
+		c.add(at, hookOf("shop", fmt.Sprint(i), pushTo("team-a/shop", "refs/heads/main", commit('a'))))
+		hints += len(c.due(at))
 	}
 	if hints != 4 {
 		t.Errorf("%d hints in five seconds without a pause, want 4", hints)

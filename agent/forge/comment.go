@@ -75,23 +75,28 @@ func (c *Client) SetComment(ctx context.Context, repo string, number int, marker
 			return nil
 		}
 		err := c.host.editComment(ctx, repo, number, own.id, body)
-		if isNotFound(err) {
-			c.rememberComment(key, nil) // somebody deleted it: as if it had not been there
-		} else {
+		if !isNotFound(err) {
 			return c.commented(key, own.id, digest, err)
 		}
+		c.rememberComment(key, nil) // somebody deleted it: as if it had not been there
 	}
+	return c.findAndComment(ctx, key, hidden, body)
+}
+
+// findAndComment is SetComment without a memory.
+func (c *Client) findAndComment(ctx context.Context, key commentKey, hidden, body string) error {
+	digest := sha256.Sum256([]byte(body))
 	found, err := c.findComment(ctx, key, hidden)
 	switch {
 	case err != nil:
 		return err
 	case found == nil:
-		id, err := c.host.addComment(ctx, repo, number, body)
+		id, err := c.host.addComment(ctx, key.repo, key.number, body)
 		return c.commented(key, id, digest, err)
 	case normalBody(found.Body) == normalBody(body):
 		return c.commented(key, found.ID, digest, nil)
 	}
-	return c.commented(key, found.ID, digest, c.host.editComment(ctx, repo, number, found.ID, body))
+	return c.commented(key, found.ID, digest, c.host.editComment(ctx, key.repo, key.number, found.ID, body))
 }
 
 // commented remembers what the host has now.
@@ -182,10 +187,7 @@ func (c *Client) rememberComment(k commentKey, own *ownComment) {
 
 // hide makes the first line of a comment: HTML that no page shows.
 func hide(marker string) (string, bool) {
-	bad := func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '.' && r != '/'
-	}
-	if marker == "" || len(marker) > 255 || strings.ContainsFunc(marker, bad) || strings.Contains(marker, "--") {
+	if marker == "" || len(marker) > 255 || !only(marker, "-./") || strings.Contains(marker, "--") {
 		return "", false
 	}
 	return "<!-- headgate " + marker + " -->", true

@@ -66,21 +66,29 @@ func decode(kind Kind, name string, body []byte) (Event, error) {
 	if err != nil || e.Kind == "" {
 		return Event{}, err
 	}
-	if e.Repository = cleanURLs(e.Repository); e.Repository == nil && kind != Generic && e.Kind != Ping {
-		return Event{}, errors.New("it names no repository")
-	}
+	e.Repository = cleanURLs(e.Repository)
 	if e.Commit = strings.ToLower(e.Commit); strings.Trim(e.Commit, "0") == "" {
 		e.Commit = "" // the id of nothing: deleted
 	}
-	switch {
-	case e.Commit != "" && !isCommit(e.Commit):
-		return Event{}, errors.New("its commit is none")
-	case len(e.Ref) > 1024 || strings.ContainsFunc(e.Ref, func(r rune) bool { return r <= ' ' || r == 0x7f || r == 0xfffd || r >= 0x80 && r < 0xa0 }):
-		return Event{}, errors.New("its reference is none")
-	case e.Number < 0 || e.Kind == Pull && e.Number == 0:
-		return Event{}, errors.New("its pull request has no number")
+	if e.Repository == nil && kind != Generic && e.Kind != Ping {
+		return Event{}, errors.New("it names no repository")
+	}
+	if err := e.check(); err != nil {
+		return Event{}, err
 	}
 	return e, nil
+}
+
+func (e Event) check() error {
+	switch {
+	case e.Commit != "" && !isCommit(e.Commit):
+		return errors.New("its commit is none")
+	case len(e.Ref) > 1024 || strings.ContainsFunc(e.Ref, func(r rune) bool { return r <= ' ' || r == 0x7f || r == 0xfffd || r >= 0x80 && r < 0xa0 }):
+		return errors.New("its reference is none")
+	case e.Number < 0 || e.Kind == Pull && e.Number == 0:
+		return errors.New("its pull request has no number")
+	}
+	return nil
 }
 
 // unmarshal says where a body is wrong, without a word of it.
@@ -135,27 +143,31 @@ func decodeHub(name string, body []byte) (Event, error) {
 	if r := h.Repository; r != nil {
 		e.Repository = []string{r.CloneURL, r.SSHURL, r.HTMLURL}
 	}
-	switch {
-	case name == "ping":
+	switch name {
+	case "ping":
 		e.Kind = Ping
-	case name == "push":
+	case "push":
 		e.Kind, e.Ref, e.Commit = Push, h.Ref, h.After
-	case name == "create", name == "delete": // with the short name of the reference
-		e.Kind, e.Ref = Push, map[string]string{"branch": "refs/heads/", "tag": "refs/tags/"}[h.RefType]+h.Ref
-		if name == "create" {
-			e.Commit = h.SHA
-		}
-	case name == "status":
+	case "create", "delete": // with the short name of the reference; who deletes names no commit
+		e.Kind, e.Ref, e.Commit = Push, map[string]string{"branch": "refs/heads/", "tag": "refs/tags/"}[h.RefType]+h.Ref, h.SHA
+	case "status":
 		e.Kind, e.Commit = StatusSet, h.SHA
-	case name == "issue_comment" && h.Issue != nil && (h.Issue.Pull != nil || h.IsPull):
-		e.Kind, e.Number = Pull, h.Issue.Number
-	case strings.HasPrefix(name, "pull_request"):
-		e.Kind, e.Number = Pull, h.Number
-		if h.Pull != nil {
-			e.Number, e.Commit = max(h.Pull.Number, h.Number), h.Pull.Head.SHA
-		}
+	default:
+		h.pull(name, &e)
 	}
 	return e, nil
+}
+
+// pull is for the many names of what can happen to a pull request.
+func (h hubHook) pull(name string, e *Event) {
+	switch {
+	case name == "issue_comment" && h.Issue != nil && (h.Issue.Pull != nil || h.IsPull):
+		e.Kind, e.Number = Pull, h.Issue.Number
+	case strings.HasPrefix(name, "pull_request") && h.Pull != nil:
+		e.Kind, e.Number, e.Commit = Pull, max(h.Pull.Number, h.Number), h.Pull.Head.SHA
+	case strings.HasPrefix(name, "pull_request"):
+		e.Kind, e.Number = Pull, h.Number
+	}
 }
 
 type labHookPull struct {

@@ -249,7 +249,7 @@ func TestGitea(t *testing.T) {
 		if err != nil || len(got) != 2 || got[1] != live || got[0].State != Failure || len([]rune(got[0].Description)) != 140 {
 			t.Errorf("%+v, %v", got, err)
 		}
-		wantReason(t, eve.SetStatus(ctx, repo, head, live), Forbidden)
+		wantReason(t, eve.SetStatus(ctx, repo, head, pending), Forbidden)
 		wantReason(t, bot.SetStatus(ctx, repo, commit('a'), live), NotFound)
 	})
 
@@ -387,8 +387,8 @@ func TestGiteaHooks(t *testing.T) {
 			}
 		}
 	}
-	start := time.Now()
 	pushed := g.write("ada", "ada/shop", "main", "a.txt", false)
+	start := time.Now()
 	until("a push", func(h Hint) bool { return slices.Contains(h.Refs, RefHint{"refs/heads/main", pushed}) })
 	t.Logf("hint %s after the push", time.Since(start).Round(time.Millisecond))
 	head := g.write("ada", "ada/shop", "beta", "b.txt", true)

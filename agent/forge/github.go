@@ -32,20 +32,26 @@ func gitHubChanged(ctx context.Context, h hub, repo string, since time.Time) ([]
 	return prs, nil
 }
 
-// gitHubMergeBase compares the branch as it is now. The files of a comparison, which may be large, are on its first page only.
+// gitHubMergeBase compares with the branch as it is now. The files of a comparison, which may be large, are on its first page only; so that page
+// is asked for only if the second does not say the merge base.
 func gitHubMergeBase(ctx context.Context, h hub, repo string, pr PullRequest) (string, error) {
-	q := request{doing: pullName("finding the merge base of", repo, pr.Number), query: url.Values{"per_page": {"1"}, "page": {"2"}},
-		path: h.repo(repo, "/compare/"+url.PathEscape(pr.Base.Ref)+"..."+pr.Head.Commit)}
-	var comparison struct {
-		MergeBase struct {
-			SHA string `json:"sha"`
-		} `json:"merge_base_commit"`
+	for _, page := range []string{"2", "1"} {
+		q := request{doing: pullName("finding the merge base of", repo, pr.Number), query: url.Values{"per_page": {"1"}, "page": {page}},
+			path: h.repo(repo, "/compare/"+url.PathEscape(pr.Base.Ref)+"..."+pr.Head.Commit)}
+		var comparison struct {
+			MergeBase struct {
+				SHA string `json:"sha"`
+			} `json:"merge_base_commit"`
+		}
+		_, err := h.call(ctx, q, &comparison)
+		if isNotFound(err) { // no history in common, or the base is just being deleted
+			return "", nil
+		}
+		if err != nil || comparison.MergeBase.SHA != "" {
+			return comparison.MergeBase.SHA, err
+		}
 	}
-	_, err := h.call(ctx, q, &comparison)
-	if isNotFound(err) { // no history in common, or the base is just being deleted
-		return "", nil
-	}
-	return comparison.MergeBase.SHA, err
+	return "", nil
 }
 
 func gitHubRemoveLabel(ctx context.Context, h hub, repo string, number int, label string) error {

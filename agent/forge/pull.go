@@ -76,7 +76,10 @@ func (c *Client) ChangedPullRequests(ctx context.Context, repo string, since tim
 	if err := c.checkRepository(doing, repo); err != nil {
 		return nil, err
 	}
-	prs, err := c.host.changed(ctx, repo, since.Add(-overlap))
+	if since = since.Add(-overlap); since.Unix() < 0 {
+		since = time.Unix(0, 0) // hosts know no year 0
+	}
+	prs, err := c.host.changed(ctx, repo, since)
 	return c.sorted(doing, prs, err)
 }
 

@@ -83,10 +83,7 @@ func (r *Receiver) SetHooks(hooks []Hook) error {
 }
 
 func (h Hook) check() error {
-	bad := func(c rune) bool {
-		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_'
-	}
-	if len(h.Path) < shortestKey || strings.ContainsFunc(h.Path, bad) {
+	if len(h.Path) < shortestKey || !only(h.Path, "-_") {
 		return fmt.Errorf("its path must be at least %d letters and digits", shortestKey)
 	}
 	switch h.Kind {
@@ -112,7 +109,7 @@ func (r *Receiver) Run(ctx context.Context, hint func(Hint)) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		if next, any := c.next(); any {
+		if next, some := c.next(); some {
 			timer.Reset(next.Sub(r.now()))
 		} else {
 			timer.Reset(time.Hour)
@@ -167,46 +164,45 @@ func (r *Receiver) receive(ctx context.Context, h Hook, w http.ResponseWriter, q
 	case !cred.early(h.Secrets):
 		return http.StatusUnauthorized, "not the secret"
 	}
-	body, status, why := r.read(ctx, w, q)
+	a, status, why := r.read(ctx, h, cred, w, q)
 	if status != 0 {
 		return status, why
 	}
-	if !cred.good(h.Secrets, body) {
-		return http.StatusUnauthorized, "not the secret"
-	}
-	event, err := decode(h.Kind, eventName(h.Kind, q.Header), body)
-	if err != nil {
-		return http.StatusBadRequest, err.Error()
-	}
-	if event.Kind == "" {
-		return http.StatusAccepted, ""
-	}
-	digest := sha256.New()
-	io.WriteString(digest, h.Path+"\n") //nolint:errcheck // a digest takes everything
-	digest.Write(body)
 	select {
-	case r.arrivals <- arrival{h.Name, event, [sha256.Size]byte(digest.Sum(nil))}:
+	case r.arrivals <- a:
 		return http.StatusAccepted, ""
 	case <-ctx.Done():
 		return http.StatusServiceUnavailable, "nobody takes it"
 	}
 }
 
-// read reads the body, a few at a time.
-func (r *Receiver) read(ctx context.Context, w http.ResponseWriter, q *http.Request) (body []byte, status int, why string) {
+// read makes an arrival of the body. Only a few bodies are in memory at a time.
+func (r *Receiver) read(ctx context.Context, h Hook, cred credential, w http.ResponseWriter, q *http.Request) (a arrival, status int, why string) {
 	select {
 	case r.reading <- struct{}{}:
 	case <-ctx.Done():
-		return nil, http.StatusServiceUnavailable, "too many at once"
+		return a, http.StatusServiceUnavailable, "too many at once"
 	}
 	defer func() { <-r.reading }()
 	body, err := io.ReadAll(http.MaxBytesReader(w, q.Body, maxHook))
 	var tooLong *http.MaxBytesError
-	if errors.As(err, &tooLong) {
-		return nil, http.StatusRequestEntityTooLarge, "longer than 3 MiB"
+	switch {
+	case errors.As(err, &tooLong):
+		return a, http.StatusRequestEntityTooLarge, "longer than 3 MiB"
+	case err != nil:
+		return a, http.StatusBadRequest, "it ends too early"
+	case !cred.good(h.Secrets, body):
+		return a, http.StatusUnauthorized, "not the secret"
 	}
-	if err != nil {
-		return nil, http.StatusBadRequest, "it ends too early"
+	event, err := decode(h.Kind, eventName(h.Kind, q.Header), body)
+	switch {
+	case err != nil:
+		return a, http.StatusBadRequest, err.Error()
+	case event.Kind == "":
+		return a, http.StatusAccepted, "" // of no interest
 	}
-	return body, 0, ""
+	digest := sha256.New()
+	io.WriteString(digest, h.Path+"\n") //nolint:errcheck // a digest takes everything
+	digest.Write(body)
+	return arrival{h.Name, event, [sha256.Size]byte(digest.Sum(nil))}, 0, ""
 }

@@ -48,7 +48,6 @@ func TestReceiver(t *testing.T) {
 		header  map[string]string
 		body    io.Reader
 		want    int
-		whyHas  string
 		secrets []string
 	}
 	good := "sha256=" + sign(hookSecret, pushBody)

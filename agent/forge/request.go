@@ -95,30 +95,20 @@ func (c *Client) send(ctx context.Context, q request, target, token string) (*an
 		e.Until = until
 		return nil, e
 	}
-	hr, err := c.newRequest(ctx, q, target, token)
+	if q.method != http.MethodGet {
+		cached = nil
+	}
+	res, body, err := c.exchange(ctx, q, target, token, cached)
 	if err != nil {
-		return nil, c.failed(q, Invalid, err)
+		return nil, err
 	}
-	conditional := q.method == http.MethodGet && cached != nil
-	if conditional {
-		hr.Header.Set("If-None-Match", cached.etag)
-	}
-	res, err := c.http.Do(hr)
-	if err != nil {
-		return nil, c.unanswered(q, err)
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
-	if err != nil {
-		return nil, c.failed(q, Unavailable, fmt.Errorf("reading the answer: %w", err))
-	}
-	limited, until := c.counted(res, body)
-	switch {
-	case limited:
+	if limited, until := c.counted(res, body); limited {
 		e := c.refusal(q, res.StatusCode, body, token)
 		e.Reason, e.Until = RateLimited, until
 		return nil, e
-	case res.StatusCode == http.StatusNotModified && conditional:
+	}
+	switch {
+	case res.StatusCode == http.StatusNotModified && cached != nil:
 		return cached, nil
 	case res.StatusCode < 200 || res.StatusCode > 299:
 		return nil, c.refusal(q, res.StatusCode, body, token)
@@ -126,6 +116,27 @@ func (c *Client) send(ctx context.Context, q request, target, token string) (*an
 		return nil, c.failed(q, Unexpected, fmt.Errorf("longer than %d MiB", maxAnswer>>20))
 	}
 	return c.keep(q, target, res, body), nil
+}
+
+// exchange sends it and reads the whole answer, conditionally on cached unless that is nil.
+func (c *Client) exchange(ctx context.Context, q request, target, token string, cached *answer) (*http.Response, []byte, error) {
+	hr, err := c.newRequest(ctx, q, target, token)
+	if err != nil {
+		return nil, nil, c.failed(q, Invalid, err)
+	}
+	if cached != nil {
+		hr.Header.Set("If-None-Match", cached.etag)
+	}
+	res, err := c.http.Do(hr)
+	if err != nil {
+		return nil, nil, c.unanswered(q, err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+	if err != nil {
+		return nil, nil, c.failed(q, Unavailable, fmt.Errorf("reading the answer: %w", err))
+	}
+	return res, body, nil
 }
 
 func (c *Client) newRequest(ctx context.Context, q request, target, token string) (*http.Request, error) {

@@ -41,11 +41,8 @@ func (c *Client) SetStatus(ctx context.Context, repo, commit string, s Status) e
 	if err := c.checkCommit(doing, repo, commit); err != nil {
 		return err
 	}
-	if s.Context == "" || len(s.Context) > 255 {
-		return c.invalid(doing, "a status has a context of at most 255 characters")
-	}
-	if s.State != Pending && s.State != Success && s.State != Failure {
-		return c.invalid(doing, "a status is pending, success or failure")
+	if problem := s.problem(); problem != "" {
+		return c.invalid(doing, problem)
 	}
 	s.Description = shorten(strings.Join(strings.Fields(s.Description), " "), descriptionLength)
 	key := statusKey{repo, commit, s.Context}
@@ -55,10 +52,8 @@ func (c *Client) SetStatus(ctx context.Context, repo, commit string, s Status) e
 		if err != nil {
 			return err
 		}
-		for _, other := range newest(all) {
-			if other.Context == s.Context {
-				had = other
-			}
+		if i := slices.IndexFunc(all, func(o Status) bool { return o.Context == s.Context }); i >= 0 {
+			had = all[i] // the newest
 		}
 	}
 	if had != s {
@@ -69,6 +64,16 @@ func (c *Client) SetStatus(ctx context.Context, repo, commit string, s Status) e
 	}
 	c.rememberStatus(key, &s)
 	return nil
+}
+
+func (s Status) problem() string {
+	if s.Context == "" || len(s.Context) > 255 {
+		return "a status has a context of at most 255 characters"
+	}
+	if s.State != Pending && s.State != Success && s.State != Failure {
+		return "a status is pending, success or failure"
+	}
+	return ""
 }
 
 func (c *Client) rememberedStatus(k statusKey) (Status, bool) {

@@ -91,3 +91,9 @@ func escaped(repo string) string {
 	}
 	return strings.Join(parts, "/")
 }
+
+// only says that s is of letters and digits of ASCII, and of others.
+func only(s, others string) bool {
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+	return !strings.ContainsFunc(s, func(r rune) bool { return !strings.ContainsRune(letters, r) && !strings.ContainsRune(others, r) })
+}

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -32,6 +33,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/config"
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"headgate.dev/proxy/fleet"
+	"headgate.dev/proxy/pki"
 	"headgate.dev/schema"
 )
 
@@ -56,6 +59,8 @@ func TestClusterController(t *testing.T) {
 	t.Run("foreign class", func(t *testing.T) { w.in(t).foreignClass() })
 	t.Run("routes", func(t *testing.T) { w.in(t).routes() })
 	t.Run("endpoints", func(t *testing.T) { w.in(t).endpoints() })
+	t.Run("repair", func(t *testing.T) { w.in(t).repair() })
+	t.Run("identity", func(t *testing.T) { w.in(t).identity() })
 	t.Run("restart", func(t *testing.T) { w.in(t).restart() })
 	t.Run("missing config", func(t *testing.T) { w.in(t).missingConfig() })
 	t.Run("removal", func(t *testing.T) { w.in(t).removal() })
@@ -571,4 +576,92 @@ func (w *world) removal() {
 		w.Fatal(err)
 	}
 	w.gone(namespace)
+}
+
+// repair changes and deletes objects of the fleet: they are put back.
+func (w *world) repair() {
+	key := client.ObjectKey{Namespace: clusterNamespace, Name: "public-headgate"}
+	var s corev1.Service
+	if err := w.Get(w.Context(), key, &s); err != nil {
+		w.Fatal(err)
+	}
+	edited := s.DeepCopy()
+	edited.Spec.Selector["app.kubernetes.io/name"] = "somebody-else"
+	if err := w.Patch(w.Context(), edited, client.MergeFrom(&s)); err != nil {
+		w.Fatal(err)
+	}
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}
+	if err := w.Delete(w.Context(), account); err != nil {
+		w.Fatal(err)
+	}
+	took := w.until("the fleet is as it was", 20*time.Second, func(ctx context.Context) error {
+		var now corev1.Service
+		if err := errors.Join(w.Get(ctx, key, &now), w.Get(ctx, key, account)); err != nil {
+			return err
+		}
+		if got := now.Spec.Selector["app.kubernetes.io/name"]; got != "headgate-proxy" {
+			return fmt.Errorf("the Service selects %s", got)
+		}
+		return nil
+	})
+	w.Logf("put back after %s", took.Round(time.Millisecond))
+}
+
+// identity asks for certificates with good and bad tokens.
+func (w *world) identity() {
+	key := client.ObjectKey{Namespace: clusterNamespace, Name: "public-headgate"}
+	var anchors corev1.ConfigMap
+	var front corev1.Service
+	err := errors.Join(w.Get(w.Context(), key, &anchors), w.Get(w.Context(), client.ObjectKey{Namespace: systemNamespace, Name: "headgate"}, &front))
+	if err != nil {
+		w.Fatal(err)
+	}
+	dir := w.TempDir()
+	c := pki.Client{
+		Address:   net.JoinHostPort(front.Spec.ClusterIP, "18001"),
+		TokenFile: filepath.Join(dir, "token"), AnchorsFile: filepath.Join(dir, "ca.crt"),
+	}
+	if err := os.WriteFile(c.AnchorsFile, []byte(anchors.Data["ca.crt"]), 0o600); err != nil {
+		w.Fatal(err)
+	}
+	exchange := func(audience, account string, pod *corev1.Pod) (pki.Certificate, error) {
+		request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: []string{audience}}}
+		if pod != nil {
+			request.Spec.BoundObjectRef = &authenticationv1.BoundObjectReference{Kind: "Pod", APIVersion: "v1", Name: pod.Name, UID: pod.UID}
+		}
+		of := &corev1.ServiceAccount{ObjectMeta: named(account)}
+		if err := w.SubResource("token").Create(w.Context(), of, request); err != nil {
+			w.Fatal(err)
+		}
+		if err := os.WriteFile(c.TokenFile, []byte(request.Status.Token), 0o600); err != nil {
+			w.Fatal(err)
+		}
+		return c.Exchange(w.Context())
+	}
+	var pods corev1.PodList
+	if err := w.List(w.Context(), &pods, client.InNamespace(clusterNamespace)); err != nil || len(pods.Items) != 1 {
+		w.Fatalf("%d proxies, want 1: %v", len(pods.Items), err)
+	}
+	proxy := &pods.Items[0]
+	stranger := &corev1.Pod{ObjectMeta: named("stranger"), Spec: corev1.PodSpec{
+		ServiceAccountName: key.Name, Containers: []corev1.Container{{Name: "c", Image: clusterImage, Args: []string{"version"}}},
+	}}
+	stranger.Annotations = map[string]string{fleet.GatewayAnnotation: "other"}
+	w.create(stranger)
+	defer w.Delete(context.Background(), stranger)
+	got, err := exchange(pki.Audience, key.Name, proxy)
+	if err != nil || got.Proxy != (pki.Proxy{Namespace: clusterNamespace, Gateway: "public", Pod: proxy.Name}) {
+		w.Errorf("a proxy of the Gateway got %v: %v", got.Proxy, err)
+	}
+	for name, ask := range map[string]func() (pki.Certificate, error){
+		"another audience": func() (pki.Certificate, error) { return exchange("https://kubernetes.default.svc", key.Name, proxy) },
+		"no pod":           func() (pki.Certificate, error) { return exchange(pki.Audience, key.Name, nil) },
+		"a stranger":       func() (pki.Certificate, error) { return exchange(pki.Audience, key.Name, stranger) },
+	} {
+		got, err := ask()
+		if err == nil {
+			w.Errorf("%s got a certificate as %v", name, got.Proxy)
+		}
+		w.Logf("%s: %v", name, err)
+	}
 }

@@ -120,6 +120,10 @@ func (c *contents) readAll(ctx context.Context, refs []kube.Ref) ([]kube.Change,
 			switch err := c.reader.Get(ctx, ref.Name, o); {
 			case apierrors.IsNotFound(err):
 				out[i] = kube.Change{Kind: ref.Kind, Name: ref.Name}
+			case apierrors.IsForbidden(err):
+				// Waiting would hold up everybody else: what may not be read is not there.
+				c.log.Warn("what an object names may not be read", "kind", ref.Kind.String(), "name", ref.Name.String(), "error", err)
+				out[i] = kube.Change{Kind: ref.Kind, Name: ref.Name}
 			case err != nil:
 				return fmt.Errorf("reading %s %s: %w", ref.Kind, ref.Name, err)
 			default:

@@ -6,8 +6,8 @@
 // all it has, so that a restart is no change for the proxies. Every replica runs the loop and serves proxies; only the
 // leader writes to the cluster.
 //
-// A Secret or ConfigMap is read only when something that we serve names it: the feed watches their metadata, and the
-// contents of those that are named are fetched.
+// A Secret or ConfigMap is read only when a Gateway, ListenerSet or BackendTLSPolicy names it: the feed watches their
+// metadata, and the contents of those that are named are fetched.
 //
 // The book has what the last steps said about each object. From it, and from the object as the cache has it, the writer works
 // out a status and the fleets work out the objects that run a Gateway's proxies; either writes only what differs. Both

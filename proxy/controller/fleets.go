@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"sync"
 	"time"
 
@@ -44,8 +45,10 @@ type fleets struct {
 type applied struct {
 	gateway types.UID
 	digests map[objectKey][sha256.Size]byte
-	clean   bool // what is unwanted is gone
-	problem string
+	// versions are those that objects had after they were applied, by kind and name, as versionOf gives them.
+	versions map[[2]string]string
+	clean    bool // what is unwanted is gone
+	problem  string
 }
 
 // objectKey names an object as one field manager applies it.
@@ -213,6 +216,7 @@ func (f *fleets) apply(ctx context.Context, a *applied, gateway types.UID, o fle
 	f.log.Info("applied", "kind", o.GetKind(), "namespace", o.GetNamespace(), "name", o.GetName())
 	f.mu.Lock()
 	a.digests[key] = digest
+	a.versions[[2]string{key.kind, key.name}] = versionOf(key.kind, o)
 	f.mu.Unlock()
 	return nil
 }
@@ -294,7 +298,7 @@ func (f *fleets) of(g *gwv1.Gateway) *applied {
 	name := client.ObjectKeyFromObject(g)
 	a := f.known[name]
 	if a == nil || a.gateway != g.UID {
-		a = &applied{gateway: g.UID, digests: map[objectKey][sha256.Size]byte{}}
+		a = &applied{gateway: g.UID, digests: map[objectKey][sha256.Size]byte{}, versions: map[[2]string]string{}}
 		f.known[name] = a
 	}
 	return a
@@ -333,24 +337,52 @@ func (f *fleets) problemOf(name types.NamespacedName) string {
 	return ""
 }
 
-// seen is told about every object that may be one of a fleet.
+// seen is told about every object that may be one of a fleet. One that somebody else changed or deleted is applied again.
 func (f *fleets) seen(kind string, o client.Object, gone bool) {
 	gateway := o.GetAnnotations()[fleet.GatewayAnnotation]
 	if gateway == "" {
 		return
 	}
 	name := types.NamespacedName{Namespace: o.GetNamespace(), Name: gateway}
-	if gone {
-		f.mu.Lock()
-		if a := f.known[name]; a != nil {
-			for key := range a.digests {
-				if key.kind == kind && key.name == o.GetName() {
-					delete(a.digests, key)
-				}
-			}
-		}
-		f.mu.Unlock()
+	if f.outdated(name, [2]string{kind, o.GetName()}, versionOf(kind, o), gone) {
+		f.queue.addAfter(name, redo)
 	}
-	f.queue.add(name)
 	f.changed(kube.Ref{Kind: kube.Gateway, Name: name})
+}
+
+// redo is how long an object stays as somebody else made it: whoever changes it again and again does not keep us busy.
+const redo = 500 * time.Millisecond
+
+// outdated tells whether an object is not as it was applied, and forgets that it was.
+func (f *fleets) outdated(gateway types.NamespacedName, object [2]string, version string, gone bool) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	a := f.known[gateway]
+	if a == nil {
+		return true
+	}
+	applied, ok := a.versions[object]
+	if !ok || applied == version && !gone {
+		return false
+	}
+	delete(a.versions, object)
+	for key := range a.digests {
+		if key.kind == object[0] && key.name == object[1] {
+			delete(a.digests, key)
+		}
+	}
+	return true
+}
+
+// versionOf says which state of what others may not change an object is in. An autoscaler's changes with every measurement; what
+// it does is left alone.
+func versionOf(kind string, o client.Object) string {
+	switch kind {
+	case "HorizontalPodAutoscaler":
+		return ""
+	case "Deployment", "PodDisruptionBudget":
+		return strconv.FormatInt(o.GetGeneration(), 10)
+	default:
+		return o.GetResourceVersion()
+	}
 }

@@ -37,6 +37,13 @@ func (q *queue[K]) add(keys ...K) {
 	}
 }
 
+// addAfter is add some time later.
+func (q *queue[K]) addAfter(key K, after time.Duration) {
+	if q.leads.Load() {
+		q.items.AddAfter(key, after)
+	}
+}
+
 // run works until ctx ends.
 func (q *queue[K]) run(ctx context.Context) {
 	stop := context.AfterFunc(ctx, q.items.ShutDown)

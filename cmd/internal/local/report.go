@@ -207,10 +207,7 @@ func (s *Stack) unserved() schema.Errors {
 
 // gatewayProblems lists what is wrong with a Gateway, the listener sets that name it, and their listeners.
 func (s *Stack) gatewayProblems(g *gatewayrules.Result) schema.Errors {
-	own := slices.DeleteFunc(slices.Clone(g.Conditions), func(c condition.Condition) bool {
-		return c.Reason == string(gwv1.GatewayReasonListenersNotValid) || c.Reason == string(gwv1.GatewayReasonListenersNotResolved)
-	})
-	errs := conditionErrors(s.originOf("Gateway", g.Name, -1), "Gateway "+g.Name.String(), own)
+	errs := conditionErrors(s.originOf("Gateway", g.Name, -1), "Gateway "+g.Name.String(), g.Conditions)
 	for i := range g.Sets {
 		if set := &g.Sets[i]; !set.Attached {
 			errs = append(errs, conditionErrors(s.originOf("ListenerSet", set.Name, -1), "ListenerSet "+set.Name.String(), set.Conditions)...)
@@ -251,7 +248,7 @@ func conditionErrors(at schema.Position, subject string, conditions []condition.
 	sums := []string{string(gwv1.GatewayReasonListenersNotValid), string(gwv1.GatewayReasonListenersNotResolved)}
 	var errs schema.Errors
 	for _, c := range conditions {
-		if slices.Contains(repeats, c.Type) || slices.Contains(sums, c.Reason) {
+		if slices.Contains(repeats, c.Type) || slices.Contains(sums, c.Reason) || slices.Contains(told, c.Reason) {
 			continue
 		}
 		if (c.Status == metav1.ConditionTrue) == slices.Contains(bad, c.Type) {

@@ -70,7 +70,7 @@ func (l *leaf) output(t *tree, w *world) (*output, error) {
 func (t *tree) admit(objects []*object.Object) schema.Errors {
 	var errs schema.Errors
 	for _, o := range objects {
-		if o.ID.Group != admit.Group {
+		if o.ID.Group != admit.Group || t.unadmitted {
 			continue
 		}
 		if before := t.before.Get(o.ID); before != nil && before.Digest == o.Digest {

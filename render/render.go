@@ -28,6 +28,9 @@ type Options struct {
 	Gateway string
 	// Namespace is given to objects of namespaced kinds that say none. Empty: they keep none.
 	Namespace string
+	// Unadmitted leaves out what an API server would say to the objects (package admit), which costs most of a first render.
+	// Whoever sets it asks about the objects that matter. It is the same for all revisions of a Renderer.
+	Unadmitted bool
 }
 
 // Digester is implemented by a file system that knows content digests without reading: Digest gives the digest of a
@@ -74,7 +77,7 @@ func Tree(fsys fs.FS, dir string, options Options) (Result, error) {
 func (r *Renderer) Tree(fsys fs.FS, dir string, options Options) (Result, error) {
 	dir = path.Clean(dir)
 	t := newTree(fsys)
-	t.before = r.set
+	t.before, t.unadmitted = r.set, options.Unadmitted
 	kind, err := t.Kind(dir)
 	if err != nil {
 		return Result{}, err

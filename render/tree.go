@@ -19,14 +19,15 @@ const MaxFile = 4 << 20
 
 // tree is one revision of the files during one pass. It records what is read, for the cache.
 type tree struct {
-	fsys     fs.FS
-	digester Digester
-	digests  map[string]string // where there is no Digester
-	folders  map[string]kustomize.Kind
-	docs     map[string]decoded
-	reads    map[string]struct{} // of the node at work; nil outside
-	rendered int
-	before   *object.Set // what the last good revision rendered to; may be nil
+	fsys       fs.FS
+	digester   Digester
+	digests    map[string]string // where there is no Digester
+	folders    map[string]kustomize.Kind
+	docs       map[string]decoded
+	reads      map[string]struct{} // of the node at work; nil outside
+	rendered   int
+	before     *object.Set // what the last good revision rendered to; may be nil
+	unadmitted bool        // as in Options
 }
 
 // decoded is a file shared by several kustomizations.

@@ -98,6 +98,7 @@ func (f *diffFlags) run(ctx context.Context, s streams, args []string) error {
 		dir = args[0]
 	}
 	endsSoon()
+	f.unadmitted = true
 	d, err := f.compare(ctx, dir)
 	if err != nil {
 		return err
@@ -135,6 +136,9 @@ func (f *diffFlags) compare(ctx context.Context, dir string) (*difference, error
 	defer stack.Close()
 	change := agent.Change{Set: after.result.Set}
 	change.Put, change.Removed = object.Diff(before.result.Set, after.result.Set)
+	if err := admitted(change.Put); err != nil {
+		return nil, fmt.Errorf("rendering %s:\n%w", after.name, err)
+	}
 	if err := stack.Apply(ctx, change); err != nil {
 		return nil, err
 	}

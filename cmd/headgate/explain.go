@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -15,7 +16,9 @@ import (
 	"headgate.dev/cmd/internal/local"
 	"headgate.dev/proxy/model"
 	"headgate.dev/proxy/traffic"
+	"headgate.dev/render/admit"
 	"headgate.dev/render/object"
+	"headgate.dev/schema"
 )
 
 type explainFlags struct {
@@ -67,6 +70,7 @@ func (f *explainFlags) run(cmd *cobra.Command, s streams, args []string) error {
 		return err
 	}
 	endsSoon()
+	f.unadmitted = true
 	result, err := f.render(cmd.Context(), args)
 	if err != nil {
 		return err
@@ -76,6 +80,9 @@ func (f *explainFlags) run(cmd *cobra.Command, s streams, args []string) error {
 		return err
 	}
 	defer stack.Close()
+	if err := admitted(concerned(result.Set, answers)); err != nil {
+		return err
+	}
 	for i := range answers {
 		if l := &answers[i].Listener; f.query.Host == "" && !answers[i].Closed && (l.Protocol == "HTTP" || l.Protocol == "HTTPS") {
 			return usageError{fmt.Errorf("--host is missing: port %d speaks %s", l.Port, l.Protocol)}
@@ -85,6 +92,38 @@ func (f *explainFlags) run(cmd *cobra.Command, s streams, args []string) error {
 		return f.json(s, stack, answers)
 	}
 	f.text(s, stack, answers)
+	return nil
+}
+
+// concerned lists the objects of a set that answers are about, and all Gateways, by which requests arrive.
+func concerned(set *object.Set, answers []local.Explanation) (out []*object.Object) {
+	named := map[string]bool{}
+	for i := range answers {
+		if answers[i].Rule != nil {
+			named[answers[i].Rule.Object] = true
+		}
+		for _, r := range slices.Concat(answers[i].RunnersUp, answers[i].Others) {
+			named[r.Object] = true
+		}
+	}
+	for o := range set.All() {
+		if o.ID.Kind == "Gateway" || o.ID.Kind == "ListenerSet" || named[o.ID.Kind+" "+o.ID.Namespace+"/"+o.ID.Name] {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// admitted says what an API server would refuse of objects.
+func admitted(objects []*object.Object) error {
+	var errs schema.Errors
+	for _, o := range objects {
+		_, wrong := admit.Admit(o)
+		errs = append(errs, wrong...)
+	}
+	if len(errs) > 0 {
+		return errs.Sort()
+	}
 	return nil
 }
 

@@ -18,6 +18,8 @@ import (
 // treeFlags are those of the commands that render a directory once.
 type treeFlags struct {
 	ref, gateway, namespace string
+	// unadmitted: the command asks by itself what an API server would say to the objects that it is about.
+	unadmitted bool
 }
 
 func (f *treeFlags) add(c *cobra.Command) {
@@ -49,7 +51,7 @@ func (f *treeFlags) render(ctx context.Context, args []string) (render.Result, e
 }
 
 func (f *treeFlags) options() render.Options {
-	return render.Options{Gateway: f.gateway, Namespace: f.namespace}
+	return render.Options{Gateway: f.gateway, Namespace: f.namespace, Unadmitted: f.unadmitted}
 }
 
 // checkDirectory says what is wrong with DIR.

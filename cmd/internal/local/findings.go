@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"k8s.io/apimachinery/pkg/types"
+	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"headgate.dev/proxy/kube"
 	"headgate.dev/proxy/model"
@@ -29,7 +30,7 @@ func (s *Stack) Findings() (errs, warnings schema.Errors) {
 	}
 	for i := range s.effects.Routes {
 		if r := &s.effects.Routes[i]; r.Result != nil {
-			warnings = append(warnings, s.routeProblems(r)...)
+			warnings = append(warnings, s.routeProblems(r, string(gwv1.RouteReasonRefNotPermitted))...) // which rendering has told
 		}
 	}
 	for i := range s.effects.Gateways {

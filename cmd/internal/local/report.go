@@ -87,6 +87,7 @@ func (s *Stack) Rows(limit int) (rows []Row, total int) {
 			if r.Source.Kind == "" {
 				continue // its hosts say it, or nothing is to be had there
 			}
+			r.Request = "-" // the listener says it
 			if total++; len(rows) < limit {
 				rows = append(rows, s.connectionRow(s.set, l.After, r))
 			}
@@ -206,10 +207,7 @@ func (s *Stack) unserved() schema.Errors {
 
 // gatewayProblems lists what is wrong with a Gateway, the listener sets that name it, and their listeners.
 func (s *Stack) gatewayProblems(g *gatewayrules.Result) schema.Errors {
-	own := slices.DeleteFunc(slices.Clone(g.Conditions), func(c condition.Condition) bool {
-		return c.Reason == string(gwv1.GatewayReasonListenersNotValid) || c.Reason == string(gwv1.GatewayReasonListenersNotResolved)
-	})
-	errs := conditionErrors(s.originOf("Gateway", g.Name, -1), "Gateway "+g.Name.String(), own)
+	errs := conditionErrors(s.originOf("Gateway", g.Name, -1), "Gateway "+g.Name.String(), g.Conditions)
 	for i := range g.Sets {
 		if set := &g.Sets[i]; !set.Attached {
 			errs = append(errs, conditionErrors(s.originOf("ListenerSet", set.Name, -1), "ListenerSet "+set.Name.String(), set.Conditions)...)
@@ -221,7 +219,8 @@ func (s *Stack) gatewayProblems(g *gatewayrules.Result) schema.Errors {
 	return errs
 }
 
-func (s *Stack) routeProblems(r *engine.RouteState) schema.Errors {
+// routeProblems lists what is wrong with a route, but for the reasons that somebody else has told.
+func (s *Stack) routeProblems(r *engine.RouteState, told ...string) schema.Errors {
 	name := r.Ref.Name
 	if r.Result == nil {
 		if s.world.routes[r.Ref] == nil {
@@ -234,7 +233,7 @@ func (s *Stack) routeProblems(r *engine.RouteState) schema.Errors {
 	at := s.originOf(r.Ref.Kind.String(), name, -1)
 	for i := range r.Result.Parents {
 		p := &r.Result.Parents[i]
-		errs = append(errs, conditionErrors(at, fmt.Sprintf("%s %s at Gateway %s", r.Ref.Kind, name, p.Gateway), p.Conditions)...)
+		errs = append(errs, conditionErrors(at, fmt.Sprintf("%s %s at Gateway %s", r.Ref.Kind, name, p.Gateway), p.Conditions, told...)...)
 	}
 	for _, p := range r.Problems {
 		errs = append(errs, &schema.Error{Position: s.originOf(p.Source.Kind, name, p.Source.Rule), Message: p.Message})
@@ -243,13 +242,13 @@ func (s *Stack) routeProblems(r *engine.RouteState) schema.Errors {
 }
 
 // conditionErrors turns conditions into errors: those that ought to be true and are not, and those that ought not to be.
-func conditionErrors(at schema.Position, subject string, conditions []condition.Condition) schema.Errors {
+func conditionErrors(at schema.Position, subject string, conditions []condition.Condition, told ...string) schema.Errors {
 	bad := []string{string(gwv1.RouteConditionPartiallyInvalid)}
 	repeats := []string{string(gwv1.ListenerConditionProgrammed), string(gwv1.ListenerConditionConflicted)} // Accepted says it
 	sums := []string{string(gwv1.GatewayReasonListenersNotValid), string(gwv1.GatewayReasonListenersNotResolved)}
 	var errs schema.Errors
 	for _, c := range conditions {
-		if slices.Contains(repeats, c.Type) || slices.Contains(sums, c.Reason) {
+		if slices.Contains(repeats, c.Type) || slices.Contains(sums, c.Reason) || slices.Contains(told, c.Reason) {
 			continue
 		}
 		if (c.Status == metav1.ConditionTrue) == slices.Contains(bad, c.Type) {

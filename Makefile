@@ -135,10 +135,18 @@ cluster-down: bin/testcluster ## stop the test cluster; what was built stays in 
 cluster-status: bin/testcluster ## show what runs in the test cluster
 	@'$(CLUSTER)' status
 
+CONFORMANCE := $(CURDIR)/bin/conformance-run
+
+.PHONY: conformance
+conformance: cluster-up build image ## run Gateway API's conformance suite in the test cluster (ARGS='--run HTTPRouteWeight --keep' narrows it)
+	cd deploy/conformance && go build -o '$(CONFORMANCE)' .
+	'$(CONFORMANCE)' --version "$$(git describe --tags --always --dirty 2>/dev/null || echo dev)" $(ARGS)
+
 .PHONY: test-cluster
 test-cluster: export HEADGATE_TESTCLUSTER := $(CLUSTER)
 test-cluster: cluster-up image ## run the tests that need a cluster, in the test cluster, which stays up
 	cd deploy/testcluster && go vet -tags cluster ./... && go test -tags cluster -count 1 ./...
+	cd deploy/conformance && go vet ./... && go test .
 	@dirs=$$(find . -name '*_cluster_test.go' -not -path './deploy/testcluster/*' -exec dirname {} \; | sort -u); \
 	test -z "$$dirs" && exit 0; KUBECONFIG=$$('$(CLUSTER)' kubeconfig) || exit 1; export KUBECONFIG; set -x; \
 	go test -tags cluster -count 1 -timeout 40m -run '^TestCluster' $(TESTFLAGS) $$dirs

@@ -49,7 +49,7 @@ the network (` + "`testcluster status`" + ` names it). Nothing inside reaches an
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
 	c.PersistentFlags().StringVar(&t.dir, "dir", "", "state of the cluster; a second directory is a second cluster (default: $HEADGATE_TESTCLUSTER_DIR, else in the user's state)")
-	c.AddCommand(t.up(), t.down(), t.status(), t.build(), t.loadImage(), t.crds(), t.exec(), t.kubectl(), t.kubeconfig(), t.packages(), t.pin())
+	c.AddCommand(t.up(), t.down(), t.status(), t.build(), t.loadImage(), t.loadProgram(), t.crds(), t.exec(), t.kubectl(), t.kubeconfig(), t.packages(), t.pin())
 	return c
 }
 
@@ -195,6 +195,21 @@ pods can use it. Give such containers imagePullPolicy Never or IfNotPresent.`,
 	}
 	c.Flags().StringVar(&name, "name", "", "full name for the image, as in headgate.local/headgate:dev, when the archive has none")
 	return c
+}
+
+func (t *tool) loadProgram() *cobra.Command {
+	return &cobra.Command{
+		Use:     "load-program NAME PROGRAM",
+		Short:   "Make an image of one static program and load it into the node",
+		Example: "  testcluster load-program headgate.local/echo:1 ./echo",
+		Args:    cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			t.print.Say("image", "loading "+args[0])
+			err := t.cluster.LoadProgram(cmd.Context(), args[0], args[1])
+			t.print.Done()
+			return err
+		},
+	}
 }
 
 func (t *tool) crds() *cobra.Command {

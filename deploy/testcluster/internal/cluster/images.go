@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"path/filepath"
 	"strings"
 
 	"headgate.dev/deploy/testcluster/internal/image"
@@ -35,11 +36,10 @@ func (c *Cluster) LoadImage(ctx context.Context, from, ref string) ([]string, er
 	if err != nil {
 		return nil, err
 	}
-	// A pod that asks for anything shorter asks for an image of a public registry.
-	if host, rest, _ := strings.Cut(ref, "/"); ref != "" && (!strings.Contains(host, ".") || !strings.Contains(rest, ":")) {
-		return nil, fmt.Errorf("--name %s: a full name has a host and a tag, as in headgate.local/headgate:dev", ref)
-	}
 	if ref != "" {
+		if err := fullName(ref); err != nil {
+			return nil, err
+		}
 		names = append(names, ref)
 	}
 	if len(names) == 0 {
@@ -103,11 +103,33 @@ func (c *Cluster) ownImages(ctx context.Context, spec node.Spec, dns string) err
 		if have[i.Ref] {
 			continue
 		}
-		reader, writer := io.Pipe()
-		go func() { writer.CloseWithError(image.Write(writer, i)) }() // ends when load does, which closes the reader
-		if err := c.load(ctx, reader, ""); err != nil {
+		if err := c.loadMade(ctx, i); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// LoadProgram makes an image of one static program, which is what its containers run as an unprivileged user, and loads it as ref.
+func (c *Cluster) LoadProgram(ctx context.Context, ref, program string) error {
+	if err := fullName(ref); err != nil {
+		return err
+	}
+	entry := "/" + filepath.Base(program)
+	return c.loadMade(ctx, image.Image{Ref: ref, Entrypoint: []string{entry}, Files: map[string]string{entry: program}, User: "65532:65532"})
+}
+
+// loadMade makes an image and loads it.
+func (c *Cluster) loadMade(ctx context.Context, i image.Image) error {
+	reader, writer := io.Pipe()
+	go func() { writer.CloseWithError(image.Write(writer, i)) }() // ends when load does, which closes the reader
+	return c.load(ctx, reader, "")
+}
+
+// fullName refuses what a pod cannot ask for: anything shorter is an image of a public registry to it.
+func fullName(ref string) error {
+	if host, rest, _ := strings.Cut(ref, "/"); !strings.Contains(host, ".") || !strings.Contains(rest, ":") {
+		return fmt.Errorf("%q is not the full name of an image: that has a host and a tag, as in headgate.local/headgate:dev", ref)
 	}
 	return nil
 }

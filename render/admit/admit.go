@@ -62,8 +62,8 @@ func Admit(o *object.Object) (map[string]any, schema.Errors) {
 	return content, nil
 }
 
-// checkMetadata checks names, labels, annotations and the fields of the metadata. A namespaced object may lack its
-// namespace: whoever writes it to a cluster says which.
+// checkMetadata checks names, labels, annotations and the fields of the metadata, and leaves of it what a server keeps: no
+// empty lists and maps. A namespaced object may lack its namespace: whoever writes it to a cluster says which.
 func (k *kind) checkMetadata(content map[string]any, r *report) {
 	meta, _, unknown, err := objectmeta.GetObjectMetaWithOptions(content, objectmeta.ObjectMetaOptions{ReturnUnknownFieldPaths: true})
 	if err != nil {
@@ -73,6 +73,9 @@ func (k *kind) checkMetadata(content map[string]any, r *report) {
 	r.unknown(unknown)
 	needsNamespace := k.Namespaced && meta.Namespace != ""
 	r.fields(metadata.ValidateObjectMeta(meta, needsNamespace, metadata.NameIsDNSSubdomain, field.NewPath("metadata")))
+	if err := objectmeta.SetObjectMeta(content, meta); err != nil {
+		r.add("/metadata", err.Error())
+	}
 }
 
 // prune takes out what the kind has no field for, and nulls where none may be.

@@ -18,8 +18,12 @@ import (
 //go:embed class.yaml
 var classManifest string
 
-// ownClass is the class that class.yaml makes.
-const ownClass = "headgate-conformance"
+const (
+	// ownClass is the class that class.yaml makes, ownNamespace the namespace.
+	ownClass, ownNamespace = "headgate-conformance", "headgate-conformance"
+	// productName is the name of an installed controller, hostName that of one that runs beside the suite.
+	productName, hostName = "headgate.dev/gateway-controller", "headgate.dev/conformance-controller"
+)
 
 // echoImages are the images that the suite's manifests name. The same program serves both.
 var echoImages = []string{
@@ -49,33 +53,53 @@ func (c cluster) kubectl(ctx context.Context, stdin string, args ...string) (str
 	return c.do(ctx, strings.NewReader(stdin), append([]string{"kubectl"}, args...)...)
 }
 
-// prepare brings the cluster to where the suite can begin.
-func (c cluster) prepare(ctx context.Context, o options, p programs) error {
+// prepare brings the cluster to where the suite can begin, and returns what is to be called when it has ended.
+func (c cluster) prepare(ctx context.Context, o options, p programs) (stop func(), err error) {
 	if _, err := c.do(ctx, nil, "crds", o.channel); err != nil {
-		return err
+		return nil, err
 	}
 	for _, name := range echoImages {
 		if _, err := c.do(ctx, nil, "load-program", name, p.echo); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if !o.keep {
 		if err := c.clean(ctx); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	if o.controller == "image" {
-		if err := c.install(ctx, o); err != nil {
-			return err
-		}
+	stop, name, err := c.start(ctx, o)
+	if err != nil {
+		return nil, err
 	}
 	if o.class == ownClass {
-		if _, err := c.kubectl(ctx, classManifest, "apply", "--server-side", "--force-conflicts", "-f", "-"); err != nil {
-			return err
-		}
+		_, err = c.kubectl(ctx, strings.ReplaceAll(classManifest, "CONTROLLER", name), "apply", "--server-side", "--force-conflicts", "-f", "-")
 	}
-	_, err := c.kubectl(ctx, "", "wait", "--for=condition=Accepted", "--timeout=60s", "gatewayclass", o.class)
-	return err
+	if err == nil {
+		_, err = c.kubectl(ctx, "", "wait", "--for=condition=Accepted", "--timeout=60s", "gatewayclass", o.class)
+	}
+	if err != nil {
+		stop()
+		return nil, err
+	}
+	return stop, nil
+}
+
+// start sees to a controller, and returns what stops it and the name by which classes ask for it.
+func (c cluster) start(ctx context.Context, o options) (stop func(), name string, err error) {
+	stop, name = func() {}, productName
+	if o.controller == "none" {
+		return stop, name, nil
+	}
+	image, err := c.loadImage(ctx, o.image)
+	if err != nil {
+		return nil, "", err
+	}
+	if o.controller == "image" {
+		return stop, name, c.install(ctx, o, image)
+	}
+	stop, err = c.runHere(ctx, o, image)
+	return stop, hostName, err
 }
 
 // clean removes what an interrupted run left, which this one would take for its own.
@@ -92,21 +116,24 @@ func (c cluster) clean(ctx context.Context) error {
 	return err
 }
 
-// install runs the controller from the image, under a name that changes with it so that an older one is replaced.
-func (c cluster) install(ctx context.Context, o options) error {
-	digest, err := os.ReadFile(strings.TrimSuffix(o.image, ".tar") + ".digest")
+// loadImage loads the image of controller and proxies under a name that changes with it, so that an older one is replaced.
+func (c cluster) loadImage(ctx context.Context, archive string) (name string, err error) {
+	digest, err := os.ReadFile(strings.TrimSuffix(archive, ".tar") + ".digest")
 	if err != nil {
-		return fmt.Errorf("reading the digest of the image: %w; run make image", err)
+		return "", fmt.Errorf("reading the digest of the image: %w; run make image", err)
 	}
 	_, hash, _ := strings.Cut(strings.TrimSpace(string(digest)), "sha256:")
 	if len(hash) < 12 {
-		return fmt.Errorf("the digest of the image is %q", digest)
+		return "", fmt.Errorf("the digest of the image is %q", digest)
 	}
-	name := "headgate.dev/headgate:" + hash[:12]
-	if _, err := c.do(ctx, nil, "load-image", "--name", name, o.image); err != nil {
-		return err
-	}
-	cmd := exec.CommandContext(ctx, o.headgate, "install", "--image", name, "--replicas", "1")
+	name = "headgate.dev/headgate:" + hash[:12]
+	_, err = c.do(ctx, nil, "load-image", "--name", name, archive)
+	return name, err
+}
+
+// install runs the controller from the image.
+func (c cluster) install(ctx context.Context, o options, image string) error {
+	cmd := exec.CommandContext(ctx, o.headgate, "install", "--image", image, "--replicas", "1")
 	cmd.Stderr = os.Stderr
 	manifests, err := cmd.Output()
 	if err != nil {

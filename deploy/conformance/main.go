@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -35,7 +36,7 @@ func flags() options {
 	flag.StringVar(&o.testcluster, "testcluster", "bin/testcluster", "the tool of the test cluster, which must be up")
 	flag.StringVar(&o.headgate, "headgate", "bin/headgate", "the program that prints what is installed")
 	flag.StringVar(&o.image, "image", "bin/headgate-image.tar", "the image of controller and proxies, with its digest beside it")
-	flag.StringVar(&o.controller, "controller", "image", "image: install the controller from the image; none: it runs already, somewhere")
+	flag.StringVar(&o.controller, "controller", "image", "image: install the controller from the image; host: run one beside the suite, under a name of its own; none: it runs already, somewhere")
 	flag.StringVar(&o.class, "class", "headgate-conformance", "the GatewayClass; that of class.yaml is made, another one must be there")
 	flag.StringVar(&o.channel, "channel", "standard", "the channel of Gateway API's CRDs: standard or experimental")
 	flag.StringVar(&o.features, "features", "all", "all: every feature that has a Gateway test; class: what the GatewayClass says it supports")
@@ -57,8 +58,8 @@ func (o options) check() error {
 	if flag.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %s", flag.Arg(0))
 	}
-	if o.controller != "image" && o.controller != "none" || o.features != "all" && o.features != "class" {
-		return errors.New("--controller is image or none, --features is all or class")
+	if !slices.Contains([]string{"image", "host", "none"}, o.controller) || !slices.Contains([]string{"all", "class"}, o.features) {
+		return errors.New("--controller is image, host or none, --features is all or class")
 	}
 	return nil
 }
@@ -86,16 +87,15 @@ func conformance(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
+	if err := errors.Join(os.RemoveAll(o.out), os.MkdirAll(filepath.Join(o.out, "tests"), 0o755)); err != nil {
+		return err
+	}
 	c := cluster{tool: o.testcluster}
-	if err := c.prepare(ctx, o, programs); err != nil {
+	stop, err := c.prepare(ctx, o, programs)
+	if err != nil {
 		return err
 	}
-	if err := os.RemoveAll(o.out); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Join(o.out, "tests"), 0o755); err != nil {
-		return err
-	}
+	defer stop()
 	start := time.Now()
 	results, err := runSuite(ctx, o, c, programs)
 	if err != nil {

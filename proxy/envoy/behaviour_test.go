@@ -395,6 +395,9 @@ func testCORS(t *testing.T, p *proxy, b *backends) {
 		if got != want || a.status/100 != 2 {
 			t.Errorf("preflight %s%s from %s: %d %q, want %q", c.host, c.path, c.from, a.status, got, want)
 		}
+		if exposed := a.header.Get("Access-Control-Expose-Headers"); (exposed == "x-b") != (c.wantOrigin != "") {
+			t.Errorf("preflight %s%s from %s: headers %q are exposed", c.host, c.path, c.from, exposed)
+		}
 	}
 	if got := b.count("shop") + b.count("wild"); got != before {
 		t.Errorf("%d preflight requests reached a backend", got-before)

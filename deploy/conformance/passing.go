@@ -23,10 +23,6 @@ func readList(path string) ([]string, error) {
 }
 
 func parseList(text string) ([]string, error) {
-	known := map[string]bool{}
-	for _, t := range gatewayTests() {
-		known[t.ShortName] = true
-	}
 	var names []string
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)

@@ -37,7 +37,8 @@ type collection struct {
 
 func newCollection() *collection { return &collection{tests: map[string]*running{}} }
 
-// add takes a line of test2json's, and returns the test that ends with it. Lines of another kind are ignored.
+// add takes a line of test2json's, and returns the test that ends with it. Lines of another kind are ignored, and so are tests that have
+// nothing to do with Gateways, all of which the suite leaves out.
 func (c *collection) add(line string) *running {
 	var e event
 	if json.Unmarshal([]byte(line), &e) != nil {
@@ -46,6 +47,9 @@ func (c *collection) add(line string) *running {
 	parts := strings.SplitN(e.Test, "/", 3)
 	if len(parts) < 2 {
 		c.suite.log.WriteString(e.Output)
+		return nil
+	}
+	if !known[parts[1]] {
 		return nil
 	}
 	r := c.tests[parts[1]]

@@ -25,6 +25,15 @@ func gatewayTests() []suite.ConformanceTest {
 	})
 }
 
+// known are the names of the suite's tests of Gateways.
+var known = func() map[string]bool {
+	names := map[string]bool{}
+	for _, t := range gatewayTests() {
+		names[t.ShortName] = true
+	}
+	return names
+}()
+
 // allFeatures are the features that a test of Gateways needs, sorted.
 func allFeatures() []string {
 	all := map[string]bool{}

@@ -52,10 +52,15 @@ func (c cluster) runHere(ctx context.Context, o options, image string) (stop fun
 		return nil, fmt.Errorf("starting %s: %w", o.headgate, err)
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait(); log.Close() }()
+	go func() { // ends with the controller
+		ended <- cmd.Wait()
+		close(ended)
+		log.Close()
+	}()
 	stop = func() {
-		if cmd.Process.Signal(unix.SIGTERM) == nil {
-			<-ended
+		err := cmd.Process.Signal(unix.SIGTERM)
+		if end := <-ended; err == nil && end != nil {
+			fmt.Fprintln(os.Stderr, "the controller ended with:", end)
 		}
 	}
 	if err := ready(ctx, ended); err != nil {
@@ -89,7 +94,6 @@ func ready(ctx context.Context, ended chan error) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case err := <-ended:
-			ended <- err
 			return errors.Join(errors.New("it ended"), err)
 		case <-tick.C:
 		}

@@ -189,7 +189,7 @@ func preflightHeaders(c *model.CORS) []*corev3.HeaderValueOption {
 	}
 	set("access-control-allow-methods", list(c.Methods, requestMethod))
 	set("access-control-allow-headers", list(c.Headers, requestHeaders))
-	// A browser reads these from the answer to the request itself; HTTPCORSFilter.exposeHeaders has them in both.
+	// A browser reads these from the answer to the request itself, but Gateway API's conformance suite reads them here.
 	set("access-control-expose-headers", literal(exposed(c)))
 	set("access-control-max-age", maxAge(c))
 	set("vary", "origin")

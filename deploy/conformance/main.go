@@ -15,6 +15,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -39,7 +40,7 @@ func flags() options {
 	flag.StringVar(&o.controller, "controller", "image", "image: install the controller from the image; host: run one beside the suite, under a name of its own; none: it runs already, somewhere")
 	flag.StringVar(&o.class, "class", "headgate-conformance", "the GatewayClass; that of class.yaml is made, another one must be there")
 	flag.StringVar(&o.channel, "channel", "standard", "the channel of Gateway API's CRDs: standard or experimental")
-	flag.StringVar(&o.features, "features", "all", "all: every feature that has a Gateway test; class: what the GatewayClass says it supports")
+	flag.StringVar(&o.features, "features", "class", "all: every feature that has a Gateway test; class: what the GatewayClass says it supports")
 	flag.StringVar(&o.run, "run", "", "run only tests whose name matches this regular expression; there is no official report then")
 	flag.StringVar(&o.out, "out", "bin/conformance", "the directory of the run's files; what is in it is replaced")
 	flag.StringVar(&o.list, "list", "deploy/conformance/passing.txt", "the passing list")
@@ -123,8 +124,8 @@ func conclude(o options, list []string, results map[string]result, took time.Dur
 	for _, name := range regressed {
 		fmt.Fprintf(os.Stderr, "no longer passes: %s; see %s\n", name, logFile(o.out, name))
 	}
-	for _, name := range added {
-		fmt.Fprintf(os.Stderr, "passes and is not in %s: %s\n", o.list, name)
+	if len(added) > 0 && !o.update {
+		fmt.Fprintf(os.Stderr, "%d tests pass that are not in %s; --update adds them: %s\n", len(added), o.list, strings.Join(added, " "))
 	}
 	switch {
 	case len(regressed) > 0:

@@ -83,14 +83,15 @@ var (
 	// assertion is the block that an assertion of testify prints: columns of names and texts that may go on over lines.
 	assertion = regexp.MustCompile(`(?m)^\s+Error Trace:[^\n]*\n(?:\s+\t[^\n]*\n)+`)
 	column    = regexp.MustCompile(`(?m)^\s+(Error|Messages):\s+([^\n]*)((?:\n\s{8}\t\s{4,}\t[^\n]*)*)`)
-	// plain is a line that a test logged, with the time that the suite's own logger puts behind the position.
-	plain = regexp.MustCompile(`(?m)^\s+\w+\.go:\d+: ([^\n]+)$`)
-	timed = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}T[^ ]+ `)
+	// logged is a line that a test logged, without position and time.
+	logged = regexp.MustCompile(`(?m)^\s+\w+\.go:\d+: (?:\d{4}-\d{2}-\d{2}T\S+ )?([^\n]+)$`)
+	// unexpected is what the suite logs of an answer that it does not want, which is long.
+	unexpected = regexp.MustCompile(`not ready yet: (.*?)(?:, actual |, got headers|\s\(after |\n)`)
 )
 
 const maxReason = 300
 
-// firstError finds the first error in what a test said; where it cannot tell, the last line that the test logged.
+// firstError finds the first error in what a test said: an assertion, else the last line that was logged before a part failed.
 func (r *running) firstError() string {
 	text := r.log.String()
 	if block := assertion.FindString(text); block != "" {
@@ -100,14 +101,15 @@ func (r *running) firstError() string {
 		}
 		return oneLine(strings.Join(said, ": "))
 	}
-	last := ""
-	for _, m := range plain.FindAllStringSubmatch(text, -1) {
-		if !timed.MatchString(m[1]) {
-			return oneLine(m[1])
-		}
-		last = m[1]
+	said, _, _ := strings.Cut(text, "--- FAIL")
+	reason := ""
+	if all := logged.FindAllStringSubmatch(said, -1); len(all) > 0 {
+		reason = all[len(all)-1][1]
 	}
-	return oneLine(timed.ReplaceAllString(last, ""))
+	if all := unexpected.FindAllStringSubmatch(said, -1); len(all) > 0 {
+		reason += ": " + all[len(all)-1][1]
+	}
+	return oneLine(reason)
 }
 
 func oneLine(s string) string {

@@ -59,10 +59,12 @@ no event at all
 	}
 }
 
-func TestPlainErrorsComeBeforeLogLines(t *testing.T) {
+func TestErrorsWithoutAssertions(t *testing.T) {
 	for text, want := range map[string]string{
-		"    a.go:1: 2026-01-01T00:00:00Z Applying\n    b.go:2: expected 200, got 404\n": "expected 200, got 404",
-		"    a.go:1: 2026-01-01T00:00:00Z Waiting\n":                                     "Waiting",
+		"    a.go:1: 2026-01-01T00:00:00Z: Applying\n    b.go:2: expected 200, got 404\n--- FAIL: T\n    c.go:3: Deleting\n": "expected 200, got 404",
+		"    a.go:1: 2026-01-01T00:00:00Z: Response expectation failed for request: {}  not ready yet: expected x header to be set, actual headers: map[]\n" +
+			"    a.go:2: 2026-01-01T00:00:00Z: timeout while waiting\n--- FAIL: T\n": "timeout while waiting: expected x header to be set",
+		"    a.go:1: 2026-01-01T00:00:00Z: Waiting\n": "Waiting",
 		"": "",
 	} {
 		r := running{}

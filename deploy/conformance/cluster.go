@@ -73,7 +73,7 @@ func (c cluster) prepare(ctx context.Context, o options, p programs) (stop func(
 		return nil, err
 	}
 	if o.class == ownClass {
-		_, err = c.kubectl(ctx, strings.ReplaceAll(classManifest, "CONTROLLER", name), "apply", "--server-side", "--force-conflicts", "-f", "-")
+		err = c.applyClass(ctx, name)
 	}
 	if err == nil {
 		_, err = c.kubectl(ctx, "", "wait", "--for=condition=Accepted", "--timeout=60s", "gatewayclass", o.class)
@@ -83,6 +83,18 @@ func (c cluster) prepare(ctx context.Context, o options, p programs) (stop func(
 		return nil, err
 	}
 	return stop, nil
+}
+
+// applyClass applies the class of the suite for a controller. The controller of a class cannot be changed, so a class of another one goes first.
+func (c cluster) applyClass(ctx context.Context, controller string) error {
+	has, err := c.kubectl(ctx, "", "get", "gatewayclass", ownClass, "--ignore-not-found", "--output=jsonpath={.spec.controllerName}")
+	if err == nil && has != "" && has != controller {
+		_, err = c.kubectl(ctx, "", "delete", "gatewayclass", ownClass)
+	}
+	if err == nil {
+		_, err = c.kubectl(ctx, strings.ReplaceAll(classManifest, "CONTROLLER", controller), "apply", "--server-side", "--force-conflicts", "-f", "-")
+	}
+	return err
 }
 
 // start sees to a controller, and returns what stops it and the name by which classes ask for it.

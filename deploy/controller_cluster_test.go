@@ -648,7 +648,12 @@ func (w *world) identity() {
 	}}
 	stranger.Annotations = map[string]string{fleet.GatewayAnnotation: "other"}
 	w.create(stranger)
-	defer w.Delete(context.Background(), stranger)
+	defer func() {
+		if err := w.Delete(w.Context(), stranger, client.GracePeriodSeconds(0)); err != nil {
+			w.Error(err)
+		}
+		w.gone(stranger.DeepCopy())
+	}()
 	got, err := exchange(pki.Audience, key.Name, proxy)
 	if err != nil || got.Proxy != (pki.Proxy{Namespace: clusterNamespace, Gateway: "public", Pod: proxy.Name}) {
 		w.Errorf("a proxy of the Gateway got %v: %v", got.Proxy, err)

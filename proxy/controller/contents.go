@@ -67,7 +67,7 @@ func (c *contents) catchUp(ctx context.Context) {
 // work reads for everything there is to do. After an error it is all still there.
 func (c *contents) work(ctx context.Context) error {
 	batch := c.todo.take()
-	var reads incr.Set[kube.Ref]
+	var reads, dropped incr.Set[kube.Ref]
 	out := make([]kube.Change, 0, len(batch))
 	for _, change := range batch {
 		ref := kube.Ref{Kind: change.Kind, Name: change.Name}
@@ -83,12 +83,14 @@ func (c *contents) work(ctx context.Context) error {
 		}
 		added, removed := c.named.Put(ref, names)
 		reads.Add(added...)
-		for _, r := range removed {
-			if !c.named.Used(r) {
-				out = append(out, kube.Change{Kind: r.Kind, Name: r.Name})
-			}
-		}
+		dropped.Add(removed...)
 		out = append(out, change)
+	}
+	// Only now it is known what nothing names any more: another object of the batch may have taken it over.
+	for _, r := range dropped.Sorted(kube.CompareRefs) {
+		if !c.named.Used(r) {
+			out = append(out, kube.Change{Kind: r.Kind, Name: r.Name})
+		}
 	}
 	read, err := c.readAll(ctx, reads.Sorted(kube.CompareRefs))
 	if err != nil {

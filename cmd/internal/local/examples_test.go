@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -154,6 +155,13 @@ func serve(t *testing.T, tree fs.FS, dir string, clients *clients) *terminal {
 	return term
 }
 
+// nextPort is what freePorts tries next: examples that are served at the same time never try the same.
+var nextPort = func() *atomic.Uint32 {
+	var n atomic.Uint32
+	n.Store(rand.Uint32N(8000))
+	return &n
+}()
+
 // freePorts finds a local port for each port of the Gateways among the changes: below those that the system hands out by itself, so
 // that no client takes one before Envoy does.
 func freePorts(t *testing.T, change agent.Change) map[int32]uint16 {
@@ -166,18 +174,18 @@ func freePorts(t *testing.T, change agent.Change) map[int32]uint16 {
 	if err := stack.Apply(t.Context(), change); err != nil {
 		t.Fatal(err)
 	}
-	ports, taken := map[int32]uint16{}, map[uint16]bool{}
+	ports := map[int32]uint16{}
 	for _, id := range append(stack.world.sockets(), at("aliases", 80)) {
 		for ports[id.Port] == 0 {
-			port := uint16(24000 + rand.IntN(8000))
+			port := uint16(24000 + nextPort.Add(1)%8000)
 			l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: int(port)})
-			if err != nil || taken[port] {
+			if err != nil {
 				continue
 			}
 			if err := l.Close(); err != nil {
 				t.Fatal(err)
 			}
-			ports[id.Port], taken[port] = port, true
+			ports[id.Port] = port
 		}
 	}
 	return ports

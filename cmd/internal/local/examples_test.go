@@ -155,7 +155,8 @@ func serve(t *testing.T, tree fs.FS, dir string, clients *clients) *terminal {
 	return term
 }
 
-// nextPort is what freePorts tries next: examples that are served at the same time never try the same.
+// nextPort is what freePorts tries next: examples that are served at the same time never try the same. It leaves room, as a second
+// Gateway on a port takes the next free one.
 var nextPort = func() *atomic.Uint32 {
 	var n atomic.Uint32
 	n.Store(rand.Uint32N(8000))
@@ -177,7 +178,7 @@ func freePorts(t *testing.T, change agent.Change) map[int32]uint16 {
 	ports := map[int32]uint16{}
 	for _, id := range append(stack.world.sockets(), at("aliases", 80)) {
 		for ports[id.Port] == 0 {
-			port := uint16(24000 + nextPort.Add(1)%8000)
+			port := uint16(24000 + nextPort.Add(16)%8000)
 			l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: int(port)})
 			if err != nil {
 				continue

@@ -306,7 +306,7 @@ func (w *world) foreignClass() {
 	// What is created after it is served, so it has been seen by then.
 	s, e := service("foreign", w.host, w.backend(w.T, "foreign"))
 	w.create(s, e, route("foreign", "foreign.example", "foreign"))
-	w.serves("foreign.example", "foreign")
+	w.appears("foreign.example", "foreign")
 	for _, o := range []client.Object{c, g} {
 		before := o.GetResourceVersion()
 		if err := w.Get(w.Context(), client.ObjectKeyFromObject(o), o); err != nil {
@@ -316,6 +316,19 @@ func (w *world) foreignClass() {
 			w.Errorf("%T %s was written: %+v", o, o.GetName(), o)
 		}
 	}
+}
+
+// appears waits until a host is answered by a backend that was made with its route. Objects of three kinds come over three
+// watches, in any order: before the endpoints have come it is 503.
+func (w *world) appears(host, backend string) {
+	w.Helper()
+	w.until(host+" appears", 30*time.Second, func(ctx context.Context) error {
+		code, body, err := w.ask(ctx, host)
+		if err == nil && (code != http.StatusOK || body != backend) {
+			err = fmt.Errorf("status %d: %s", code, body)
+		}
+		return err
+	})
 }
 
 // serves waits until a host is answered by a backend; anything but 404 before that is an error.
@@ -338,7 +351,8 @@ func (w *world) serves(host, backend string) time.Duration {
 // routes measures the time from the API write of a route to the first 200, and looks at the status of the last one.
 func (w *world) routes() {
 	s, e := service("app", w.host, w.backend(w.T, "app"))
-	w.create(s, e)
+	w.create(s, e, route("app", "app.example", "app"))
+	w.appears("app.example", "app")
 	var times []time.Duration
 	for i := range 50 {
 		name := fmt.Sprintf("app-%d", i)
@@ -383,7 +397,7 @@ func (w *world) endpoints() {
 	ports := map[string]int32{"one": w.backend(w.T, "one"), "two": w.backend(w.T, "two")}
 	s, e := service("moving", w.host, ports["one"])
 	w.create(s, e, route("moving", "moving.example", "moving"))
-	w.serves("moving.example", "one")
+	w.appears("moving.example", "one")
 	var times []time.Duration
 	for i := range 20 {
 		name := []string{"two", "one"}[i%2]
@@ -449,7 +463,7 @@ func (w *world) traffic(t *testing.T, host string) (stop func()) {
 func (w *world) restart() {
 	s, e := service("steady", w.host, w.backend(w.T, "steady"))
 	w.create(s, e, route("steady", "steady.example", "steady"))
-	w.serves("steady.example", "steady")
+	w.appears("steady.example", "steady")
 	before := w.pods()
 	stop := w.traffic(w.T, "steady.example")
 	defer func() { stop() }()
@@ -547,7 +561,7 @@ func (w *world) missingConfig() {
 	}
 	s, e := service("late", w.host, w.backend(w.T, "late"))
 	w.create(s, e, route("late", "late.example", "late"))
-	w.serves("late.example", "late")
+	w.appears("late.example", "late")
 }
 
 // removal deletes the Gateway: its fleet goes.

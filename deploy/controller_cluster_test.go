@@ -384,7 +384,7 @@ func (w *world) routes() {
 		if err := w.Get(ctx, client.ObjectKey{Namespace: clusterNamespace, Name: "public"}, &g); err != nil {
 			return err
 		}
-		if n := g.Status.Listeners[0].AttachedRoutes; n != 51 {
+		if n := g.Status.Listeners[0].AttachedRoutes; n != 52 {
 			return fmt.Errorf("%d routes are attached, want 51", n)
 		}
 		return nil

@@ -385,7 +385,7 @@ func (w *world) routes() {
 			return err
 		}
 		if n := g.Status.Listeners[0].AttachedRoutes; n != 52 {
-			return fmt.Errorf("%d routes are attached, want 51", n)
+			return fmt.Errorf("%d routes are attached, want 52", n)
 		}
 		return nil
 	})

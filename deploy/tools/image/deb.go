@@ -20,8 +20,7 @@ import (
 )
 
 const (
-	mirror       = "http://deb.debian.org/" // what comes is checked by hash
-	snapshots    = "https://snapshot.debian.org/archive/"
+	sources      = "/etc/apt/sources.list*" // a file, and a directory of them
 	maxPackage   = 64 << 20
 	maxUnpacked  = 64 << 20 // bytes of one file
 	downloadTime = 2 * time.Minute
@@ -30,27 +29,43 @@ const (
 // pinned is a line of the lock file.
 type pinned struct {
 	archive, path, sum string
-	snapshot           string
 }
 
+// urls are where the package may be: on the mirrors that this machine has its own packages from, or on that of DEBIAN_MIRROR,
+// the address above the archives. What comes is checked by hash.
 func (p pinned) urls() []string {
-	return []string{mirror + p.archive + "/" + p.path, snapshots + p.archive + "/" + p.snapshot + "/" + p.path}
+	if mirror := os.Getenv("DEBIAN_MIRROR"); mirror != "" {
+		return []string{strings.TrimSuffix(mirror, "/") + "/" + p.archive + "/" + p.path}
+	}
+	files, _ := filepath.Glob(sources)
+	more, _ := filepath.Glob(sources + "/*")
+	var urls []string
+	for _, name := range append(files, more...) {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			continue // a directory, or not for us to read
+		}
+		for _, word := range strings.Fields(string(text)) {
+			word = strings.TrimSuffix(word, "/")
+			if strings.HasPrefix(word, "http") && path.Base(word) == p.archive {
+				urls = append(urls, word+"/"+p.path)
+			}
+		}
+	}
+	return urls
 }
 
 // parseLock reads the lines that are for an architecture.
 func parseLock(text, arch string) ([]pinned, error) {
 	var all []pinned
-	snapshot := ""
 	for n, line := range strings.Split(text, "\n") {
 		line, _, _ = strings.Cut(line, "#")
 		f := strings.Fields(line)
 		switch {
 		case len(f) == 0:
-		case len(f) == 2 && f[0] == "snapshot":
-			snapshot = f[1]
 		case len(f) == 4 && len(f[3]) == hex.EncodedLen(sha256.Size):
 			if f[0] == arch || f[0] == "all" {
-				all = append(all, pinned{archive: f[1], path: f[2], sum: f[3], snapshot: snapshot})
+				all = append(all, pinned{archive: f[1], path: f[2], sum: f[3]})
 			}
 		default:
 			return nil, fmt.Errorf("line %d: expected ARCHITECTURE ARCHIVE PATH SHA256", n+1)
@@ -111,6 +126,9 @@ func fetch(p pinned, kept string) ([]byte, error) {
 			return nil, err
 		}
 		return data, nil
+	}
+	if len(problems) == 0 {
+		return nil, fmt.Errorf("getting the package %s: this machine knows no mirror of %s; name one by DEBIAN_MIRROR", path.Base(p.path), p.archive)
 	}
 	return nil, fmt.Errorf("getting the package %s: %w", path.Base(p.path), errors.Join(problems...))
 }

@@ -101,7 +101,13 @@ func (f *explainFlags) noListener(ports []int32) string {
 	} else {
 		what += fmt.Sprintf(" has port %d", f.query.Port)
 	}
-	return what + "; there are " + strings.Trim(strings.ReplaceAll(fmt.Sprint(ports), " ", ", "), "[]")
+	what += "; there are " + strings.Trim(strings.ReplaceAll(fmt.Sprint(ports), " ", ", "), "[]")
+	for _, port := range ports {
+		if f.query.Port != port && int32(local.DefaultPort(port)) == f.query.Port {
+			what += fmt.Sprintf(" (%d is where `headgate up` has %d: write --port %d)", f.query.Port, port, port)
+		}
+	}
+	return what
 }
 
 // explained is the answer of one listener, in columns: what, text, place.

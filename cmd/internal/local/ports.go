@@ -91,6 +91,11 @@ func (m *portMap) wanted(port int32) uint16 {
 	if local, ok := m.fixed[port]; ok {
 		return local
 	}
+	return DefaultPort(port)
+}
+
+// DefaultPort is where a port of a Gateway is served, unless it is taken or another is asked for: those below 1024 need rights.
+func DefaultPort(port int32) uint16 {
 	switch {
 	case port >= 1024:
 		return uint16(port)

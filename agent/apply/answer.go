@@ -97,6 +97,10 @@ func reasonOf(s metav1.Status) Reason {
 	case immutable(s):
 		return ReasonImmutable
 	}
+	return reasonOfCode(s)
+}
+
+func reasonOfCode(s metav1.Status) Reason {
 	switch s.Code {
 	case http.StatusForbidden, http.StatusUnauthorized:
 		return ReasonForbidden

@@ -3,6 +3,7 @@ package apply
 import (
 	"context"
 	"errors"
+	"net/http"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -90,12 +91,8 @@ func transient(err error) bool {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return false
 	}
-	switch c := code(err); {
-	case c == 0: // no answer at all
-		return true
-	default:
-		return c == 410 || c == 429 || c >= 500
-	}
+	c := code(err) // 0: no answer at all
+	return c == 0 || c == http.StatusGone || c == http.StatusTooManyRequests || c >= http.StatusInternalServerError
 }
 
 // awaitGone waits until the very object is gone.

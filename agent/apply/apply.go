@@ -156,13 +156,19 @@ func (a *Applier) Apply(ctx context.Context, request Request) (*Result, error) {
 	a.busy.Lock()
 	defer a.busy.Unlock()
 	r := a.newRun(request)
-	p, err := r.plan(ctx)
-	if err != nil {
-		return &r.result, err
+	defer r.finish()
+	for {
+		p, err := r.plan(ctx)
+		if err != nil {
+			return &r.result, err
+		}
+		if err := r.carryOut(ctx, p); err != nil || !r.remade {
+			return &r.result, err
+		}
+		// A namespace or definition was gone, and what was in it with it: what was planned for that is void.
+		r.remade, r.gone = false, map[object.ID]bool{}
+		a.seen = map[object.ID]seen{}
 	}
-	err = r.carryOut(ctx, p)
-	r.finish()
-	return &r.result, err
 }
 
 // run is one apply.
@@ -175,6 +181,8 @@ type run struct {
 
 	mu     sync.Mutex // guards what follows and Applier.seen, while objects are worked on at the same time
 	result Result
+	// remade is set when a namespace or definition had to be waited out and made anew.
+	remade bool
 }
 
 func (a *Applier) newRun(request Request) *run {
@@ -217,7 +225,7 @@ func (r *run) state() plan.State {
 func (r *run) carryOut(ctx context.Context, p *plan.Plan) error {
 	r.result.Unchanged = p.Unchanged
 	for _, stage := range p.Stages {
-		if err := r.stage(ctx, stage, p); err != nil {
+		if err := r.stage(ctx, stage, p); err != nil || r.remade {
 			return err
 		}
 	}

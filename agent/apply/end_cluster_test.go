@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	kube "k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 
 	"headgate.dev/agent/plan"
 	"headgate.dev/render/object"
@@ -275,9 +276,13 @@ spec:
 		t.Error(err)
 	}
 	// The namespace is deleted by somebody, and takes its time: what is in it cannot be written.
-	if _, err := widgets.Patch(w.ctx, "a", "application/merge-patch+json", []byte(`{"metadata":{"finalizers":["example.com/slow"]}}`), metav1.PatchOptions{}); err != nil {
-		t.Fatal(err)
+	finalizers := func(text string) {
+		_, err := w.admin.Resource(namespaces).Patch(context.Background(), home, types.MergePatchType, []byte(`{"metadata":{"finalizers":`+text+`}}`), metav1.PatchOptions{})
+		if err != nil {
+			t.Error(err)
+		}
 	}
+	finalizers(`["example.com/slow"]`)
 	if err := w.admin.Resource(namespaces).Delete(w.ctx, home, metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -285,17 +290,14 @@ spec:
 	w.says(w.fails(early, Request{Desired: w.set(strings.ReplaceAll(configMap("a", "one"), "NS", home))}, ReasonTerminating), "is being terminated")
 	short, cancel := context.WithTimeout(w.ctx, time.Second)
 	defer cancel()
-	request := Request{Desired: w.set(definition + namespace + widget), Again: []object.ID{{Kind: "Namespace", Name: home}}}
-	_, err := a.Apply(short, request)
+	a.Forget()
+	_, err := a.Apply(short, Request{Desired: w.set(definition + namespace + widget)})
 	if !errors.As(err, &e) || e.Reason != ReasonTerminating {
 		t.Errorf("%v", err)
 	}
 	// When it is gone it is made again, with what is in it.
-	a.Forget()
-	w.calls.after = map[string]func(){"PATCH " + home: func() {
-		widgets.Patch(w.ctx, "a", "application/merge-patch+json", []byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{}) //nolint:errcheck // the apply would wait in vain
-	}}
-	w.request(a, request)
+	w.calls.after = map[string]func(){"PATCH " + home: func() { finalizers("null") }}
+	w.apply(a, definition+namespace+widget)
 	if _, err := widgets.Get(w.ctx, "a", metav1.GetOptions{}); err != nil {
 		t.Error(err)
 	}

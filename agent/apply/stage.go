@@ -190,6 +190,9 @@ func untriable(err error) bool {
 	return ok && s.Code == http.StatusBadRequest && untriableText.MatchString(s.Message)
 }
 
+// holding are kinds with which others go.
+var holding = []string{"Namespace", "CustomResourceDefinition"}
+
 // precious are kinds that are never deleted to be made again: with them goes what is in them.
 var precious = []string{"Namespace", "CustomResourceDefinition", "PersistentVolume", "PersistentVolumeClaim"}
 
@@ -288,7 +291,15 @@ func (r *run) put(ctx context.Context, j *job) (*unstructured.Unstructured, erro
 			return nil, r.beingDeleted(j, err)
 		}
 		delete(j.metadata(), "resourceVersion")
+		r.noteRemade(j)
 	}
+}
+
+// noteRemade notes that what an object holds is gone with it.
+func (r *run) noteRemade(j *job) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.remade = r.remade || slices.Contains(holding, j.id().Kind)
 }
 
 // beingDeleted says that there was no time to wait for an object to be gone.

@@ -18,10 +18,18 @@ import (
 )
 
 // permit sees whether a commit may be brought at all.
-func (d *Driver) permit(_ context.Context, c *git.Commit) error {
+func (d *Driver) permit(ctx context.Context, c *git.Commit) error {
 	if d.inputs.keys != nil {
 		if _, err := c.Verify(*d.inputs.keys); err != nil {
 			return d.refused(ReasonVerify, c.Short()+": "+err.Error(), err)
+		}
+	}
+	if _, applied, ok := cutRevision(d.kept); ok && d.sync.Spec.Monotonic && d.sync.Spec.Pin == "" {
+		switch after, err := d.handle.Descends(ctx, c, applied); {
+		case err != nil:
+			return d.fetchProblem(err)
+		case !after:
+			return d.refused(ReasonBackwards, c.Short()+" does not come after "+short(d.kept)+": history was rewritten, and the Sync is monotonic; pin the commit to go there", nil)
 		}
 	}
 	for _, dep := range d.sync.Spec.DependsOn {
@@ -82,11 +90,12 @@ func (d *Driver) bring(ctx context.Context, c *git.Commit, t Trigger) error {
 	}
 	a.Took, a.Applied = applied.Sub(a.Seen), true
 	d.tell(c, set, result)
-	first := d.set == nil
+	first, before := d.set == nil, d.kept
 	d.set, d.commit, d.kept = set, c, c.Revision
 	d.standing.Working = false
 	d.resume(first, set)
 	d.follow(applied)
+	d.compare(c, before)
 	d.live()
 	d.rest()
 	return nil
@@ -97,63 +106,21 @@ func (d *Driver) request(set *object.Set, t Trigger) apply.Request {
 	r := apply.Request{
 		Desired: set, Ignore: d.inputs.ignore, Keep: spec.Prune != nil && !*spec.Prune, Force: spec.Force, Again: t.Again,
 	}
-	if v := d.inputs.values; v != nil {
-		for _, name := range sortedNames(v.Secret) {
-			r.Secrets = append(r.Secrets, v.Secret[name])
-		}
-	}
+	r.Secrets = d.inputs.secrets()
 	return r
 }
 
-// render gives the objects of a commit. It is done by a goroutine of its own, so that one that takes too long keeps nobody waiting
-// but this Sync; the renderer that it holds is then given up.
+// render gives the objects of a commit.
 func (d *Driver) render(ctx context.Context, c *git.Commit) (*object.Set, schema.Errors, error) {
 	if d.renderer == nil {
 		d.renderer = render.New()
 	}
 	d.used = d.world.Now()
-	type outcome struct {
-		result render.Result
-		err    error
-	}
-	ch := make(chan outcome, 1)
-	r, options := d.renderer, render.Options{Gateway: d.inputs.gateway, Namespace: renderNamespace(d.sync)}
-	tree := git.Tree(bounded{Tree: c.Tree, ctx: ctx})
-	if d.inputs.values != nil {
-		tree = substitute(tree, *d.inputs.values)
-	}
-	dir := d.sync.Spec.Path
-	if dir == "" {
-		dir = "."
-	}
-	go func() {
-		result, err := r.Tree(tree, dir, options)
-		ch <- outcome{result, err}
-	}()
-	select {
-	case <-ctx.Done():
+	set, warnings, err := d.recipe().render(ctx, d.renderer, c)
+	if errors.Is(err, errGivenUp) {
 		d.renderer = nil
-		return nil, nil, fmt.Errorf("rendering %s: %w", c.Short(), context.Cause(ctx))
-	case o := <-ch:
-		if o.err != nil {
-			return nil, nil, o.err
-		}
-		set, err := d.finish(o.result.Set)
-		return set, o.result.Warnings, err
 	}
-}
-
-// finish does what is left to do to a rendered set.
-func (d *Driver) finish(set *object.Set) (*object.Set, error) {
-	if target := d.sync.Spec.TargetNamespace; target != "" {
-		if errs := outside(set, target); len(errs) > 0 {
-			return nil, errs
-		}
-	}
-	if d.inputs.values == nil {
-		return set, nil
-	}
-	return d.inputs.values.reveal(set)
+	return set, warnings, err
 }
 
 // outside names the objects that are in another namespace than the one that the Sync may use.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"headgate.dev/agent/apply"
@@ -91,6 +92,8 @@ type Driver struct {
 	account Account // nil: to be made
 	handle  *Handle // nil: no repository is in use
 	inputs  *inputs // nil: to be read
+
+	shown atomic.Pointer[recipe] // the last one, for Render
 
 	renderer *render.Renderer // nil: not needed for long
 	used     time.Time        // when renderer was used last
@@ -285,6 +288,7 @@ func (d *Driver) use(in *inputs) error {
 		d.handle = handle
 	}
 	d.inputs = in
+	d.shown.Store(d.recipe())
 	return nil
 }
 
@@ -358,6 +362,9 @@ func (d *Driver) Close() error {
 	d.halt()
 	return d.release()
 }
+
+// ShortRevision is a revision as people read it: "main@4f2a9c1".
+func ShortRevision(revision string) string { return short(revision) }
 
 // short is a revision as people read it: "main@4f2a9c1".
 func short(revision string) string {

@@ -206,6 +206,14 @@ func (l *lab) settle() string {
 	return l.condition(schema.SyncLive)
 }
 
+// settled takes in all there is to come.
+func (l *lab) settled() {
+	l.Helper()
+	for l.driver.News() != nil {
+		l.settle()
+	}
+}
+
 func (l *lab) condition(kind string) string {
 	for _, c := range l.status.Conditions {
 		if c.Type == kind {
@@ -252,7 +260,7 @@ func TestDriver(t *testing.T) {
 
 	l.commit("a.yaml", configMap("a", "two"))
 	l.look(Trigger{})
-	l.settle()
+	l.settled()
 	l.want("a good one", l.condition(schema.SyncReady), "True Applied: 2 objects are as in Git")
 	l.want("not stalled", l.condition(schema.SyncStalled), "")
 }
@@ -410,4 +418,29 @@ func TestTriggers(t *testing.T) {
 	if !slices.Equal(a.Again, []object.ID{{Name: "a"}}) {
 		t.Error("it was written to")
 	}
+}
+
+// History that is rewritten is followed and said, or refused where the Sync is monotonic.
+func TestDriverRewrittenHistory(t *testing.T) {
+	l := newLab(t)
+	first := l.commit("a.yaml", configMap("a", "one"))
+	second := l.commit("a.yaml", configMap("a", "two"))
+	l.look(Trigger{})
+	l.settled()
+	l.sync.Spec.Monotonic, l.sync.Generation = true, 2
+	l.git("reset", "-q", "--hard", "HEAD~1")
+	l.want("monotonic", l.look(Trigger{}), "False NotMonotonic: "+first+" does not come after "+second+
+		": history was rewritten, and the Sync is monotonic; pin the commit to go there; "+second+" stays applied")
+	l.sync.Spec.Monotonic, l.sync.Generation = false, 3
+	l.look(Trigger{})
+	l.settled()
+	l.want("followed", l.condition(schema.SyncReady), "True Applied: 1 object is as in Git")
+	if got := l.driver.standing.Attempt.Rewrote; !strings.HasPrefix(got, "main@sha1:"+strings.TrimPrefix(second, "main@")) {
+		t.Errorf("rewrote %q", got)
+	}
+	l.commit("a.yaml", configMap("a", "three"))
+	l.sync.Spec.Monotonic, l.sync.Generation = true, 4
+	l.look(Trigger{})
+	l.settled()
+	l.want("onwards", l.condition(schema.SyncReady), "True Applied: 1 object is as in Git")
 }

@@ -84,6 +84,18 @@ func readInputs(ctx context.Context, s *schema.Sync, r Reader, limits git.Limits
 	return in, nil
 }
 
+// secrets are the values that must not be shown, sorted by name.
+func (in *inputs) secrets() []string {
+	if in.values == nil {
+		return nil
+	}
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(in.values.Secret)) {
+		out = append(out, in.values.Secret[name])
+	}
+	return out
+}
+
 func (in *inputs) decides() string {
 	text := in.gateway
 	if in.values != nil {

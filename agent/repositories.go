@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -115,4 +116,19 @@ func (h *Handle) Resolve(ctx context.Context, since time.Time) (*git.Commit, err
 	}
 	s.began, s.commit, s.err = began, commit, err
 	return commit, err
+}
+
+// Descends tells whether a commit of the source has another one among its ancestors, or is that one.
+func (h *Handle) Descends(ctx context.Context, c *git.Commit, ancestor string) (bool, error) {
+	s := h.shared
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-ctx.Done():
+		return false, fmt.Errorf("waiting for the repository: %w", context.Cause(ctx))
+	}
+	if s.repo == nil {
+		return false, errors.New("looking for an ancestor: nothing was fetched yet")
+	}
+	return s.repo.Descends(ctx, c, ancestor)
 }

@@ -74,6 +74,8 @@ type Attempt struct {
 	Reach *Reach
 	// Late: not every Envoy has answered in time.
 	Late bool
+	// Rewrote is the revision before where the commit does not come after it: history was rewritten.
+	Rewrote string
 	// Refused says what is refused, with object, file and line; empty: nothing.
 	Refused string
 }

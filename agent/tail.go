@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"headgate.dev/agent/apply"
+	"headgate.dev/agent/git"
 	"headgate.dev/render/object"
 )
 
@@ -22,6 +23,8 @@ type tail struct {
 	wait    bool
 	// asking: a goroutine waits for objects to be healthy. reached: the Envoys have answered.
 	asking, reached bool
+	// comparing: a goroutine finds out whether the commit comes after the one before.
+	comparing bool
 }
 
 // News is something that has happened after an apply, for Settle.
@@ -33,6 +36,9 @@ type News struct {
 	// unwell are the objects that are not healthy; none: all are. err is why that cannot be said.
 	unwell []apply.Unwell
 	err    error
+	// compared: it is about history, and rewrote is the revision before where the commit does not come after it.
+	compared bool
+	rewrote  string
 }
 
 // News has what happens after an apply. It is nil when nothing is to be expected.
@@ -74,6 +80,24 @@ func (w *World) reach(t *tail, wants []Want, patience time.Duration) {
 	}
 }
 
+// compare finds out whether history was rewritten: it is followed, and said. A monotonic Sync has found it out before.
+func (d *Driver) compare(c *git.Commit, before string) {
+	_, hash, ok := cutRevision(before)
+	spec := &d.sync.Spec
+	if !ok || spec.Monotonic || spec.Pin != "" || hash == c.Hash || spec.Ref != nil && spec.Ref.Branch == "" {
+		return
+	}
+	t, handle := d.tail, d.handle
+	t.comparing = true
+	go func() {
+		n := News{of: t, compared: true}
+		if after, err := handle.Descends(t.ctx, c, hash); err == nil && !after {
+			n.rewrote = before
+		}
+		t.news <- n
+	}()
+}
+
 // again begins a tail anew, for objects that were not healthy when the one before ended.
 func (d *Driver) again() {
 	ctx, stop := context.WithCancel(context.Background())
@@ -107,9 +131,12 @@ func (d *Driver) Settle(n News) {
 	if n.of != t || t == nil || d.standing.Attempt == nil {
 		return // of a commit that another one has followed
 	}
-	if n.reach != nil {
+	switch {
+	case n.compared:
+		t.comparing, d.standing.Attempt.Rewrote = false, n.rewrote
+	case n.reach != nil:
 		d.reached(n)
-	} else {
+	default:
 		d.healed(n)
 	}
 	d.live()
@@ -119,7 +146,7 @@ func (d *Driver) Settle(n News) {
 
 // rest ends a tail that expects nothing any more.
 func (d *Driver) rest() {
-	if d.tail.reached && !d.tail.asking {
+	if d.tail.reached && !d.tail.asking && !d.tail.comparing {
 		d.halt()
 	}
 }

@@ -1,10 +1,6 @@
 package agent
 
-import (
-	"maps"
-	"slices"
-	"strings"
-)
+import "strings"
 
 // cutRevision takes "main@sha1:4f2a9c1..." apart; the name is empty in "sha1:4f2a9c1...".
 func cutRevision(revision string) (name, hash string, ok bool) {
@@ -14,5 +10,3 @@ func cutRevision(revision string) (name, hash string, ok bool) {
 	}
 	return strings.TrimSuffix(revision[:at], "@"), revision[at+len("sha1:"):], true
 }
-
-func sortedNames[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -22,6 +22,7 @@ import (
 	"headgate.dev/agent/apply"
 	"headgate.dev/agent/git"
 	"headgate.dev/agent/plan"
+	"headgate.dev/render"
 	"headgate.dev/schema"
 )
 
@@ -38,6 +39,10 @@ type Options struct {
 	Proxies agent.Proxies
 	// Limits bound what a commit may cost. Zero fields have the defaults of git.Limits.
 	Limits git.Limits
+	// Policy may be nil. It refuses a commit before anything of it is written; the error's text is shown.
+	Policy func(context.Context, agent.Candidate) error
+	// Applied are told each apply that changed something, and the first of each Sync since the start. They must not wait.
+	Applied []func(agent.Applied)
 	// Only are the namespaces whose Syncs are followed. Empty: all.
 	Only []string
 }
@@ -91,6 +96,8 @@ func Add(m manager.Manager, o Options) (*Agent, error) {
 		Ready:          a.ready,
 		DefaultAccount: o.DefaultAccount,
 		Limits:         o.Limits,
+		Policy:         o.Policy,
+		Applied:        a.applied,
 		Now:            a.now,
 		Log:            o.Log,
 	}
@@ -242,6 +249,29 @@ func (a *Agent) release(owner plan.Owner) {
 			x.leave(agent.Trigger{At: a.now().Add(-x.interval())})
 		}
 	}
+}
+
+// Hear adds somebody to those who are told what each apply has written, as Options.Applied. It is for before the start.
+func (a *Agent) Hear(f func(agent.Applied)) { a.options.Applied = append(a.options.Applied, f) }
+
+func (a *Agent) applied(p agent.Applied) {
+	for _, tell := range a.options.Applied {
+		tell(p)
+	}
+}
+
+// Statuses is through which everything is written that is said in the status of a Sync.
+func (a *Agent) Statuses() *Statuses { return a.statuses }
+
+// Render renders any commit of a Sync's repository; see agent.Driver.Render.
+func (a *Agent) Render(ctx context.Context, owner plan.Owner, ref git.Ref, r *render.Renderer) (agent.Rendering, error) {
+	a.mu.Lock()
+	x := a.actors[owner]
+	a.mu.Unlock()
+	if x == nil {
+		return agent.Rendering{}, fmt.Errorf("rendering for %s: there is no such Sync", owner)
+	}
+	return x.driver.Render(ctx, ref, r)
 }
 
 // turn waits for a turn to work.

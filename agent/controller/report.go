@@ -13,7 +13,7 @@ import (
 
 // telling is what was told of a Sync last, so that nothing is told twice.
 type telling struct {
-	applied, live, refused, problem string
+	applied, live, refused, problem, rewrote string
 }
 
 // begin takes over what a process before has told.
@@ -51,6 +51,11 @@ func (t *telling) news(s *agent.Standing) []event {
 	if a == nil {
 		return out
 	}
+	if a.Rewrote != "" && a.Rewrote != t.rewrote {
+		out = append(out, event{corev1.EventTypeWarning, "HistoryRewritten", "Fetch",
+			a.Short() + " does not come after " + agent.ShortRevision(a.Rewrote) + ": history was rewritten, and is followed", ""})
+	}
+	t.rewrote = a.Rewrote
 	if a.Refused != "" && a.Refused != t.refused {
 		out = append(out, event{corev1.EventTypeWarning, "Refused", "Serve", a.Refused, ""})
 	}

@@ -70,8 +70,8 @@ var table = []row{
 		"speaks with people about texts; what they mean is decided elsewhere"},
 	{"agent", driver, []string{"agent/...", "render", "render/object", "schema"},
 		"one sync from commit to objects; whatever serves them is behind interfaces that it declares itself"},
-	{"agent/controller", edge, []string{"agent", "schema"},
-		"the controller-runtime edge: everything worth testing without it is in agent"},
+	{"agent/controller", edge, []string{"agent", "agent/...", "render", "render/object", "schema"},
+		"the controller-runtime edge: it joins the edges of one cluster; everything worth testing without it is in agent"},
 
 	{"proxy/kube", pure, []string{"schema", "proxy/incr"},
 		"a snapshot and its indexes: the same for an informer and for a rendered tree"},

@@ -117,6 +117,7 @@ func awaitHint(t testing.TB, hints <-chan struct{}) {
 // server is git http-backend behind net/http.
 type server struct {
 	*httptest.Server
+	root      string
 	requests  atomic.Int64
 	bytes     atomic.Int64                     // of answers
 	intercept atomic.Pointer[http.HandlerFunc] // answers instead, unless it is nil
@@ -130,7 +131,7 @@ func serve(t testing.TB, root string) *server {
 		Logger: log.New(io.Discard, "", 0), Stderr: io.Discard, // clients that hang up are part of the tests
 		Env: append([]string{"GIT_PROJECT_ROOT=" + root, "GIT_HTTP_EXPORT_ALL=1"}, gitEnv...),
 	}
-	s := &server{}
+	s := &server{root: root}
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.requests.Add(1)
 		if f := s.intercept.Load(); f != nil {

@@ -47,6 +47,7 @@ type Repository struct {
 // origin is where commits come from: a local repository or a remote.
 type origin interface {
 	resolve(ctx context.Context) (*Commit, error)
+	descends(ctx context.Context, hash, ancestor string) (bool, error)
 	watch(ctx context.Context, o Options) (<-chan struct{}, error)
 	directory() string
 	name() string

@@ -108,7 +108,7 @@ func (w *Worktree) Resolve(ctx context.Context) (*Commit, error) {
 	w.top = top
 	hash := top.id.String()
 	c := &Commit{Revision: "worktree@sha1:" + hash, Hash: hash, Subject: "saved files", When: top.newest, treeID: hash}
-	saved := &saved{root: w.root, dirs: map[plumbing.Hash]listing{}}
+	saved := &saved{root: w.root, dirs: map[plumbing.Hash]listing{}, read: s.read}
 	saved.collect(top)
 	c.Tree = newTree(saved, top.id, c.When, w.limits)
 	w.last = c
@@ -123,12 +123,17 @@ type scan struct {
 	dirty   map[string]bool
 	ignores *ignores
 	entries int
+	read    map[plumbing.Hash][]byte // files that were read
+	bytes   int                      // of these
 }
+
+// maxRead bounds the bytes of files that a look at the files leaves to whoever reads them next.
+const maxRead = 8 << 20
 
 func (w *Worktree) scan(ctx context.Context) *scan {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	s := &scan{ctx: ctx, w: w, all: w.all || !w.watching, dirty: w.dirty, ignores: w.ignores}
+	s := &scan{ctx: ctx, w: w, all: w.all || !w.watching, dirty: w.dirty, ignores: w.ignores, read: map[plumbing.Hash][]byte{}}
 	w.all, w.dirty = false, map[string]bool{}
 	return s
 }
@@ -144,6 +149,9 @@ func (s *scan) dir(name string, old *node) (*node, error) {
 	entries, err := os.ReadDir(filepath.Join(s.w.root, filepath.FromSlash(name)))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
+	}
+	if name != "." && slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == ".git" }) {
+		return &node{entry: entry{name: path.Base(name), mode: fs.ModeIrregular}}, nil // a repository of its own
 	}
 	if s.entries += len(entries); s.entries > s.w.limits.Entries {
 		return nil, &TooBigError{What: "listing " + name, Limit: int64(s.w.limits.Entries), Unit: "files and directories",
@@ -184,11 +192,8 @@ func (s *scan) entry(name string, e fs.DirEntry, old *node) (*node, error) {
 		return nil, nil
 	}
 	if e.IsDir() {
-		if _, err := os.Lstat(filepath.Join(s.w.root, filepath.FromSlash(name), ".git")); err == nil {
-			return &node{entry: entry{name: e.Name(), mode: fs.ModeIrregular}}, nil // a repository of its own
-		}
 		n, err := s.dir(name, old)
-		if err != nil || len(n.nodes) == 0 {
+		if err != nil || len(n.nodes) == 0 && n.mode.IsDir() {
 			return nil, err // Git knows no empty directories
 		}
 		return n, nil
@@ -229,6 +234,10 @@ func (s *scan) file(name string, st fs.FileInfo, old *node) (*node, error) {
 		return nil, err
 	}
 	n.id = plumbing.ComputeHash(plumbing.BlobObject, data)
+	if err == nil && s.bytes+len(data) <= maxRead {
+		s.bytes += len(data)
+		s.read[n.id] = data
+	}
 	return n, nil
 }
 
@@ -295,8 +304,11 @@ func (n *node) gitMode() string {
 
 // saved is the content of a work tree as of one Resolve.
 type saved struct {
-	root string
-	dirs map[plumbing.Hash]listing
+	root string                    // constant
+	dirs map[plumbing.Hash]listing // constant
+
+	mu   sync.Mutex               // guards what follows
+	read map[plumbing.Hash][]byte // what was read for its digest, until somebody reads it
 }
 
 func (s *saved) collect(d *node) {
@@ -316,11 +328,25 @@ func (s *saved) collect(d *node) {
 func (s *saved) list(id plumbing.Hash, _ int) (listing, error) { return s.dirs[id], nil }
 
 func (s *saved) blob(name string, e entry, limit int64) ([]byte, int64, error) {
+	if data, has := s.take(e.id, limit); has {
+		return data, int64(len(data)), nil
+	}
 	data, size, err := readSaved(s.root, name, e.mode, limit)
 	if err == nil && plumbing.ComputeHash(plumbing.BlobObject, data) != e.id {
 		err = fmt.Errorf("it was saved again while it was read (expected %s)", hex.EncodeToString(e.id[:4]))
 	}
 	return data, size, err
+}
+
+// take gives the bytes of a file that were read already, once.
+func (s *saved) take(id plumbing.Hash, limit int64) (data []byte, has bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if data, has = s.read[id]; !has || int64(len(data)) > limit {
+		return nil, false
+	}
+	delete(s.read, id)
+	return data, true
 }
 
 func (s *saved) explain(err error) error { return err }

@@ -1,6 +1,7 @@
 package git
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -10,12 +11,15 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
+	"golang.org/x/sync/errgroup"
 
 	"headgate.dev/agent/git/internal/watch"
 )
@@ -122,6 +126,8 @@ type scan struct {
 	all     bool
 	dirty   map[string]bool
 	ignores *ignores
+
+	mu      sync.Mutex // guards what follows
 	entries int
 	read    map[plumbing.Hash][]byte // files that were read
 	bytes   int                      // of these
@@ -150,19 +156,30 @@ func (s *scan) dir(name string, old *node) (*node, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	if name != "." && slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == ".git" }) {
+	if name != "." && slices.ContainsFunc(entries, isGit) {
 		return &node{entry: entry{name: path.Base(name), mode: fs.ModeIrregular}}, nil // a repository of its own
 	}
-	if s.entries += len(entries); s.entries > s.w.limits.Entries {
+	if !s.count(len(entries)) {
 		return nil, &TooBigError{What: "listing " + name, Limit: int64(s.w.limits.Entries), Unit: "files and directories",
 			Hint: "ignore what does not belong to the repository in .gitignore"}
 	}
+	nodes := make([]*node, len(entries))
+	err = each(len(entries), func(i int) (err error) {
+		nodes[i], err = s.entry(path.Join(name, entries[i].Name()), entries[i], old.child(entries[i].Name()))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return directory(name, nodes), nil
+}
+
+func isGit(e fs.DirEntry) bool { return e.Name() == ".git" }
+
+// directory makes the node of a directory of what its entries are; nil for those left out.
+func directory(name string, nodes []*node) *node {
 	d := &node{entry: entry{name: path.Base(name), mode: fs.ModeDir | 0o755}}
-	for _, e := range entries {
-		n, err := s.entry(path.Join(name, e.Name()), e, old.child(e.Name()))
-		if err != nil {
-			return nil, err
-		}
+	for _, n := range nodes {
 		if n == nil {
 			continue
 		}
@@ -172,7 +189,43 @@ func (s *scan) dir(name string, old *node) (*node, error) {
 		}
 	}
 	d.id = treeID(d.nodes)
-	return d, nil
+	return d
+}
+
+// count notes that a directory has n entries, and tells whether there are few enough.
+func (s *scan) count(n int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.entries += n
+	return s.entries <= s.w.limits.Entries
+}
+
+// keep notes the bytes of a file for whoever reads it next.
+func (s *scan) keep(id plumbing.Hash, data []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.bytes+len(data) <= maxRead {
+		s.bytes += len(data)
+		s.read[id] = data
+	}
+}
+
+// each calls f for the numbers below n, on all cores where there are many.
+func each(n int, f func(i int) error) error {
+	workers := max(1, min(runtime.GOMAXPROCS(0), n/32))
+	var next atomic.Int64
+	var group errgroup.Group
+	for range workers {
+		group.Go(func() error {
+			for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
+				if err := f(int(i)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return group.Wait()
 }
 
 func (n *node) child(name string) *node {
@@ -219,7 +272,7 @@ func (s *scan) file(name string, st fs.FileInfo, old *node) (*node, error) {
 	case st.Mode()&0o111 != 0:
 		n.mode = 0o755
 	}
-	if old != nil && old.settled && old.size == n.size && old.mode == n.mode && old.inode == n.inode && old.modified.Equal(n.modified) {
+	if old.still(n) {
 		return old, nil
 	}
 	n.settled = s.w.now().Sub(n.modified) > granularity
@@ -234,11 +287,15 @@ func (s *scan) file(name string, st fs.FileInfo, old *node) (*node, error) {
 		return nil, err
 	}
 	n.id = plumbing.ComputeHash(plumbing.BlobObject, data)
-	if err == nil && s.bytes+len(data) <= maxRead {
-		s.bytes += len(data)
-		s.read[n.id] = data
+	if err == nil {
+		s.keep(n.id, data)
 	}
 	return n, nil
+}
+
+// still tells whether a file cannot have changed since it was hashed, by what its directory says now.
+func (n *node) still(now *node) bool {
+	return n != nil && n.settled && n.size == now.size && n.mode == now.mode && n.inode == now.inode && n.modified.Equal(now.modified)
 }
 
 // readSaved gives the bytes of a file, or where a link points.
@@ -260,10 +317,11 @@ func readSaved(root, name string, mode fs.FileMode, limit int64) (data []byte, s
 	if st.Size() > limit {
 		return nil, st.Size(), errTooLarge
 	}
-	if data, err = io.ReadAll(io.LimitReader(f, limit+1)); err == nil && int64(len(data)) > limit {
+	b := bytes.NewBuffer(make([]byte, 0, st.Size()+bytes.MinRead)) // so that nothing is moved
+	if _, err = b.ReadFrom(io.LimitReader(f, limit+1)); err == nil && int64(b.Len()) > limit {
 		err = errTooLarge
 	}
-	return data, int64(len(data)), err
+	return b.Bytes(), int64(b.Len()), err
 }
 
 // treeID is the id Git would give the directory.

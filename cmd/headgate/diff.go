@@ -13,6 +13,7 @@ import (
 	"headgate.dev/agent"
 	"headgate.dev/cmd/internal/local"
 	"headgate.dev/render"
+	"headgate.dev/render/admit"
 	"headgate.dev/render/object"
 	"headgate.dev/schema"
 )
@@ -99,6 +100,7 @@ func (f *diffFlags) run(ctx context.Context, s streams, args []string) error {
 	}
 	endsSoon()
 	f.unadmitted = true
+	go admit.Prepare("HTTPRoute") // beside reading
 	d, err := f.compare(ctx, dir)
 	if err != nil {
 		return err

@@ -71,6 +71,7 @@ func (f *explainFlags) run(cmd *cobra.Command, s streams, args []string) error {
 	}
 	endsSoon()
 	f.unadmitted = true
+	go admit.Prepare("HTTPRoute", "Gateway") // beside reading
 	result, err := f.render(cmd.Context(), args)
 	if err != nil {
 		return err

@@ -74,26 +74,30 @@ func (o *objects) lookup(id plumbing.Hash, limit int64) (found, error) {
 			return f, err
 		}
 	}
-	for _, st := range o.stores {
-		size, err := st.EncodedObjectSize(id)
-		if errors.Is(err, plumbing.ErrObjectNotFound) {
-			continue
+	for i, st := range o.stores {
+		if i < len(o.stores)-1 {
+			// EncodedObject looks for what is not there in the stores that this one borrows from, and opens them anew each time.
+			_, err := st.EncodedObjectSize(id)
+			if errors.Is(err, plumbing.ErrObjectNotFound) {
+				continue
+			}
+			if err != nil {
+				return found{}, err
+			}
 		}
-		if err == nil && size > limit {
-			return found{size: size}, errTooLarge
-		}
-		if err != nil {
-			return found{}, err
-		}
-		return readPacked(st, id)
+		return readPacked(st, id, limit)
 	}
 	return found{}, plumbing.ErrObjectNotFound
 }
 
-func readPacked(st *filesystem.Storage, id plumbing.Hash) (f found, err error) {
+// readPacked reads an object out of a pack. go-git gives one of more than 16 KiB without its bytes, but with its size.
+func readPacked(st *filesystem.Storage, id plumbing.Hash, limit int64) (f found, err error) {
 	obj, err := st.EncodedObject(plumbing.AnyObject, id)
 	if err != nil {
 		return found{}, err
+	}
+	if obj.Size() > limit {
+		return found{size: obj.Size()}, errTooLarge
 	}
 	r, err := obj.Reader()
 	if err != nil {

@@ -188,26 +188,25 @@ func (t *tree) Digest(name string) (string, error) {
 	return string(b[:]), nil
 }
 
-// Stat implements fs.StatFS. It describes a link itself.
+// Stat implements fs.StatFS. It describes a link itself. The size is looked up when it is asked for; that of a file which cannot be
+// read is 0.
 func (t *tree) Stat(name string) (fs.FileInfo, error) {
 	e, err := t.find("stat", name)
 	if err != nil {
 		return nil, err
 	}
-	return t.info(name, e)
+	return t.info(name, e), nil
 }
 
-func (t *tree) info(name string, e entry) (fs.FileInfo, error) {
+func (t *tree) info(name string, e entry) fs.FileInfo {
 	i := &info{name: path.Base(name), mode: e.mode, when: t.when}
-	if !e.mode.IsRegular() {
-		return i, nil
+	if e.mode.IsRegular() {
+		i.size = func() int64 {
+			_, size, _ := t.content.blob(name, e, 0)
+			return size
+		}
 	}
-	_, size, err := t.content.blob(name, e, 0)
-	i.size = size
-	if err != nil && !errors.Is(err, errTooLarge) {
-		return nil, pathError("stat", name, t.blobError(name, err))
-	}
-	return i, nil
+	return i
 }
 
 // ReadDir implements fs.ReadDirFS.
@@ -303,7 +302,8 @@ func (t *tree) Open(name string) (fs.File, error) {
 	if err != nil {
 		return nil, pathError("open", name, err)
 	}
-	return &openFile{Reader: bytes.NewReader(data), info: info{name: path.Base(name), mode: e.mode, when: t.when, size: int64(len(data))}}, nil
+	size := int64(len(data))
+	return &openFile{Reader: bytes.NewReader(data), info: info{name: path.Base(name), mode: e.mode, when: t.when, size: func() int64 { return size }}}, nil
 }
 
 var _ Tree = (*tree)(nil)

@@ -87,6 +87,9 @@ func TestWorktreeLimitsAndTornReads(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	write(t, dir, "a.yaml", "a: 2\n")
+	if got := text(t, c, "a.yaml"); got != "a: 1\n" {
+		t.Errorf("what the digest was taken from is read once more: got %q", got)
+	}
 	if _, err := c.Tree.ReadFile("a.yaml"); err == nil || !strings.Contains(err.Error(), "saved again") {
 		t.Errorf("a file with other bytes than its digest: %v", err)
 	}

@@ -244,6 +244,13 @@ type SyncSpec struct {
 	// +kubebuilder:validation:MaxLength=40
 	// +kubebuilder:validation:Pattern=`^[0-9a-f]{40}$`
 	Pin string `json:"pin,omitempty"`
+	// Previews serves what open pull requests would change beside what runs.
+	//
+	// Default: there are none.
+	// Example: {pullRequests: {}, domain: preview.example.com}
+	//
+	// +optional
+	Previews *SyncPreviews `json:"previews,omitempty"`
 }
 
 // SyncDuration is a duration of Gateway API (GEP-2257) up to a day.

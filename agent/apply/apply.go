@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/client-go/rest"
 
 	"headgate.dev/agent/plan"
@@ -19,8 +18,8 @@ import (
 type Config struct {
 	// REST is how headgate itself reaches the API server. It is not written to.
 	REST *rest.Config
-	// Kinds are from NewKinds, one for all Appliers of a process.
-	Kinds meta.ResettableRESTMapper
+	// Kinds are shared by all Appliers of a process.
+	Kinds *Kinds
 	// Owner is the Sync. Its inventory is in its namespace.
 	Owner plan.Owner
 	// Account is the name of the service account, in the Sync's namespace, as which objects are read and written.
@@ -109,7 +108,7 @@ type Result struct {
 	Released []object.ID
 	// Warnings are what the API server said about objects it took, sorted.
 	Warnings []Warning
-	// Inventory is what the Sync owns now, or may own.
+	// Inventory is what the Sync owns now, or may own. Nil when that is not known.
 	Inventory plan.Inventory
 	// Partial says which part of the inventory could not be read, so that nothing was removed. Empty: all of it could.
 	Partial string
@@ -170,7 +169,7 @@ func (a *Applier) Apply(ctx context.Context, request Request) (*Result, error) {
 type run struct {
 	*Applier
 	request Request
-	kinds   kinds
+	kinds   lookUps
 	mask    masker
 	gone    map[object.ID]bool
 
@@ -180,7 +179,7 @@ type run struct {
 
 func (a *Applier) newRun(request Request) *run {
 	return &run{
-		Applier: a, request: request, kinds: kinds{mapper: a.config.Kinds}, mask: newMasker(request.Secrets), gone: map[object.ID]bool{},
+		Applier: a, request: request, kinds: lookUps{Kinds: a.config.Kinds}, mask: newMasker(request.Secrets), gone: map[object.ID]bool{},
 	}
 }
 
@@ -225,6 +224,9 @@ func (r *run) carryOut(ctx context.Context, p *plan.Plan) error {
 	if r.broken != nil {
 		r.result.Partial = r.broken.Error()
 	}
+	if err := r.grow(ctx, p.Before); err != nil { // where nothing was written
+		return err
+	}
 	stayed, err := r.removeAll(ctx, p.Removals)
 	r.result.Kept = append(r.result.Kept, p.Kept...)
 	r.result.Released = append(r.result.Released, p.Released...)
@@ -236,7 +238,9 @@ func (r *run) carryOut(ctx context.Context, p *plan.Plan) error {
 
 // finish completes the result.
 func (r *run) finish() {
-	r.result.Inventory = r.owned
+	if r.loaded {
+		r.result.Inventory = r.owned
+	}
 	r.result.sort()
 }
 

@@ -2,7 +2,6 @@ package git
 
 import (
 	"bufio"
-	"bytes"
 	"compress/zlib"
 	"errors"
 	"fmt"
@@ -192,18 +191,29 @@ const maxMeta = 8 << 20
 
 // commit reads the commit that id is, or that the tag with that id leads to.
 func (o *objects) commit(id plumbing.Hash) (*Commit, error) {
+	var first *Tag
 	for range 10 {
 		f, err := o.read(id, plumbing.AnyObject, maxMeta)
 		switch {
 		case err != nil:
 			return nil, err
 		case f.kind == plumbing.CommitObject:
-			return parseCommit(id.String(), f.data)
+			c, err := parseCommit(id.String(), f.data)
+			if err == nil {
+				c.Tag = first
+			}
+			return c, err
 		case f.kind != plumbing.TagObject:
 			return nil, fmt.Errorf("it is a %s, not a commit", f.kind)
 		}
-		target, _, _ := bytes.Cut(bytes.TrimPrefix(f.data, []byte("object ")), []byte("\n"))
-		id = plumbing.NewHash(string(target))
+		t, err := parseTag(id.String(), f.data)
+		if err != nil {
+			return nil, err
+		}
+		if first == nil {
+			first = t
+		}
+		id = plumbing.NewHash(t.target)
 	}
 	return nil, errors.New("a tag of a tag of a tag, ten levels deep")
 }

@@ -176,18 +176,12 @@ func (t *httpPeer) explain(err error) error {
 	if errors.As(err, &ue) {
 		err = ue.Err
 	}
-	var unknown x509.UnknownAuthorityError
-	var cert *tls.CertificateVerificationError
+	if refusal := t.explainTLS(err); refusal != nil {
+		return refusal
+	}
 	var status *githttp.Err
-	var op *net.OpError
 	anonymous := t.auth == nil && t.token == nil
 	switch {
-	case errors.As(err, &unknown):
-		return t.refuse("its certificate is not trusted: %w: if its authority is one of your own, or was replaced, give the authority's certificate (ca.crt)", err)
-	case errors.As(err, &cert):
-		return t.refuse("its certificate is not trusted: %w", err)
-	case errors.As(err, &op) && op.Op == "remote error": // an alert of TLS
-		return t.refuse("the server ends the handshake (%w): it may want a client certificate, or another one (tls.crt, tls.key)", op.Err)
 	case errors.Is(err, transport.ErrAuthenticationRequired) && anonymous:
 		return t.refuse("the server wants credentials (401): give a username and password, or a token")
 	case errors.Is(err, transport.ErrAuthenticationRequired):
@@ -202,6 +196,22 @@ func (t *httpPeer) explain(err error) error {
 		return fmt.Errorf("asking %s: the server answers %s", t.url, status.Response.Status)
 	}
 	return err
+}
+
+// explainTLS is for what goes wrong before anything is asked; nil for everything else.
+func (t *httpPeer) explainTLS(err error) error {
+	var unknown x509.UnknownAuthorityError
+	var cert *tls.CertificateVerificationError
+	var op *net.OpError
+	switch {
+	case errors.As(err, &unknown):
+		return t.refuse("its certificate is not trusted: %w: if its authority is one of your own, or was replaced, give the authority's certificate (ca.crt)", err)
+	case errors.As(err, &cert):
+		return t.refuse("its certificate is not trusted: %w", err)
+	case errors.As(err, &op) && op.Op == "remote error": // an alert of TLS
+		return t.refuse("the server ends the handshake (%w): it may want a client certificate, or another one (tls.crt, tls.key)", op.Err)
+	}
+	return nil
 }
 
 // refusedByProxy: over http the proxy answers in the place of the server; for a connection net/http gives a text alone.

@@ -19,6 +19,8 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
+
+	"headgate.dev/agent/git/internal/pack"
 )
 
 // published is a work tree and the bare repository it pushes to, on a server.
@@ -394,7 +396,7 @@ func TestLargeBlob(t *testing.T) {
 	bare := run(t, dir, "remote", "get-url", "origin")
 	var tb *TooBigError
 	// Without the server's help go-git holds the object in memory, in a buffer that it grows.
-	for filter, bound := range map[string]uint64{"true": 32 << 20, "false": 3 * maxObject} {
+	for filter, bound := range map[string]uint64{"true": 32 << 20, "false": 3 * pack.MaxObject} {
 		run(t, bare, "config", "uploadpack.allowFilter", filter)
 		s.bytes.Store(0)
 		var before, after runtime.MemStats

@@ -214,3 +214,12 @@ func (s *sshSession) Close() error {
 }
 
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+
+// beginning keeps the first bytes that are written to it.
+type beginning []byte
+
+// Write implements io.Writer.
+func (b *beginning) Write(p []byte) (int, error) {
+	*b = append(*b, p[:min(len(p), 1024-len(*b))]...)
+	return len(p), nil
+}

@@ -17,6 +17,8 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 
+	"headgate.dev/agent/git/internal/ignore"
+	"headgate.dev/agent/git/internal/odb"
 	"headgate.dev/agent/git/internal/watch"
 )
 
@@ -25,6 +27,7 @@ import (
 type Worktree struct {
 	root   string // constant
 	dir    string // constant
+	common string // constant; of the repository, empty outside of any
 	limits Limits // constant
 	now    func() time.Time
 
@@ -33,7 +36,7 @@ type Worktree struct {
 	last      *Commit
 
 	mu       sync.Mutex // guards what follows
-	ignores  *ignores
+	ignores  *ignore.Rules
 	watching bool
 	all      bool            // everything must be looked at again
 	dirty    map[string]bool // directories that must be
@@ -74,7 +77,8 @@ func OpenWorktree(dir string, l Limits, now func() time.Time) (*Worktree, error)
 	case !errors.As(err, &none):
 		return nil, err
 	}
-	w.ignores = newIgnores(w.root, repo.common)
+	w.common = repo.common
+	w.ignores = ignore.New(w.root, w.common)
 	return w, nil
 }
 
@@ -121,7 +125,7 @@ type scan struct {
 	w       *Worktree
 	all     bool
 	dirty   map[string]bool
-	ignores *ignores
+	ignores *ignore.Rules
 	entries int
 }
 
@@ -180,7 +184,7 @@ func (n *node) child(name string) *node {
 
 // entry looks at one entry of a directory; nil for what is left out.
 func (s *scan) entry(name string, e fs.DirEntry, old *node) (*node, error) {
-	if e.Name() == ".git" || s.ignores.match(name, e.IsDir()) {
+	if e.Name() == ".git" || s.ignores.Match(name, e.IsDir()) {
 		return nil, nil
 	}
 	if e.IsDir() {
@@ -220,7 +224,7 @@ func (s *scan) file(name string, st fs.FileInfo, old *node) (*node, error) {
 	n.settled = s.w.now().Sub(n.modified) > granularity
 	data, _, err := readSaved(s.w.root, name, n.mode, s.w.limits.Blob)
 	switch {
-	case errors.Is(err, errTooLarge):
+	case errors.Is(err, odb.ErrTooLarge):
 		// Never read, so that any id will do that changes with the file.
 		data = fmt.Appendf(nil, "%d %d %d", n.size, n.modified.UnixNano(), n.inode)
 	case errors.Is(err, fs.ErrNotExist):
@@ -249,10 +253,10 @@ func readSaved(root, name string, mode fs.FileMode, limit int64) (data []byte, s
 		return nil, 0, err
 	}
 	if st.Size() > limit {
-		return nil, st.Size(), errTooLarge
+		return nil, st.Size(), odb.ErrTooLarge
 	}
 	if data, err = io.ReadAll(io.LimitReader(f, limit+1)); err == nil && int64(len(data)) > limit {
-		err = errTooLarge
+		err = odb.ErrTooLarge
 	}
 	return data, int64(len(data)), err
 }
@@ -363,7 +367,7 @@ func (w *Worktree) skips(path string) bool {
 	st, err := os.Lstat(path)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return name != "." && w.ignores.match(name, err == nil && st.IsDir())
+	return name != "." && w.ignores.Match(name, err == nil && st.IsDir())
 }
 
 // touched notes which directories must be looked at again; everything for an empty path.
@@ -373,7 +377,7 @@ func (w *Worktree) touched(path string) {
 	defer w.mu.Unlock()
 	if path == "" || err == nil && st.IsDir() || filepath.Base(path) == ".gitignore" {
 		w.all = true
-		w.ignores = newIgnores(w.root, w.ignores.common)
+		w.ignores = ignore.New(w.root, w.common)
 		return
 	}
 	for name := w.relative(path); ; name = parent(name) {

@@ -128,7 +128,7 @@ type sole struct {
 }
 
 var libraries = []sole{
-	{"github.com/go-git", []string{"agent/git"},
+	{"github.com/go-git", []string{"agent/git/..."},
 		"its traps (whole ref lists, loose limits, worktree extensions) are answered in one place"},
 	{"github.com/fluxcd/pkg/git", []string{"agent/git"},
 		"its clone holds a repository several times over; we take credentials, URLs and verification"},

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
+
+	"headgate.dev/agent/git/internal/odb"
 )
 
 // entry is one line of a directory.
@@ -68,9 +70,9 @@ func parseListing(raw []byte) (listing, error) {
 
 // content is where a tree's directories and files are.
 type content interface {
-	// list gives a directory; errTooLarge for one beyond limit entries.
+	// list gives a directory; odb.ErrTooLarge for one beyond limit entries.
 	list(id plumbing.Hash, limit int) (listing, error)
-	// blob gives the bytes of a file, or where a link points, and the size; errTooLarge with the size beyond limit bytes.
+	// blob gives the bytes of a file, or where a link points, and the size; odb.ErrTooLarge with the size beyond limit bytes.
 	blob(name string, e entry, limit int64) ([]byte, int64, error)
 	// explain says more of an error of blob's.
 	explain(err error) error
@@ -158,7 +160,7 @@ func (t *tree) find(op, name string) (entry, error) {
 
 func (t *tree) list(e entry) (listing, error) {
 	l, err := t.content.list(e.id, t.limits.Entries)
-	if errors.Is(err, errTooLarge) {
+	if errors.Is(err, odb.ErrTooLarge) {
 		err = &TooBigError{What: "listing a directory", Limit: int64(t.limits.Entries), Unit: "files and directories"}
 	}
 	return l, err
@@ -279,7 +281,7 @@ func (t *tree) readBlob(name string, e entry) ([]byte, error) {
 }
 
 func (t *tree) blobError(name string, err error) error {
-	if err = t.content.explain(err); errors.Is(err, errTooLarge) {
+	if err = t.content.explain(err); errors.Is(err, odb.ErrTooLarge) {
 		return &TooBigError{What: "reading " + name, Limit: t.limits.Blob, Unit: "bytes"}
 	}
 	return err

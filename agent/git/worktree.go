@@ -21,6 +21,8 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"golang.org/x/sync/errgroup"
 
+	"headgate.dev/agent/git/internal/ignore"
+	"headgate.dev/agent/git/internal/odb"
 	"headgate.dev/agent/git/internal/watch"
 )
 
@@ -29,6 +31,7 @@ import (
 type Worktree struct {
 	root   string // constant
 	dir    string // constant
+	common string // constant; of the repository, empty outside of any
 	limits Limits // constant
 	now    func() time.Time
 
@@ -37,7 +40,7 @@ type Worktree struct {
 	last      *Commit
 
 	mu       sync.Mutex // guards what follows
-	ignores  *ignores
+	ignores  *ignore.Rules
 	watching bool
 	all      bool            // everything must be looked at again
 	dirty    map[string]bool // directories that must be
@@ -78,7 +81,8 @@ func OpenWorktree(dir string, l Limits, now func() time.Time) (*Worktree, error)
 	case !errors.As(err, &none):
 		return nil, err
 	}
-	w.ignores = newIgnores(w.root, repo.common)
+	w.common = repo.common
+	w.ignores = ignore.New(w.root, w.common)
 	return w, nil
 }
 
@@ -125,7 +129,7 @@ type scan struct {
 	w       *Worktree
 	all     bool
 	dirty   map[string]bool
-	ignores *ignores
+	ignores *ignore.Rules
 
 	mu      sync.Mutex // guards what follows
 	entries int
@@ -241,7 +245,7 @@ func (n *node) child(name string) *node {
 
 // entry looks at one entry of a directory; nil for what is left out.
 func (s *scan) entry(name string, e fs.DirEntry, old *node) (*node, error) {
-	if e.Name() == ".git" || s.ignores.match(name, e.IsDir()) {
+	if e.Name() == ".git" || s.ignores.Match(name, e.IsDir()) {
 		return nil, nil
 	}
 	if e.IsDir() {
@@ -278,7 +282,7 @@ func (s *scan) file(name string, st fs.FileInfo, old *node) (*node, error) {
 	n.settled = s.w.now().Sub(n.modified) > granularity
 	data, _, err := readSaved(s.w.root, name, n.mode, s.w.limits.Blob)
 	switch {
-	case errors.Is(err, errTooLarge):
+	case errors.Is(err, odb.ErrTooLarge):
 		// Never read, so that any id will do that changes with the file.
 		data = fmt.Appendf(nil, "%d %d %d", n.size, n.modified.UnixNano(), n.inode)
 	case errors.Is(err, fs.ErrNotExist):
@@ -315,11 +319,11 @@ func readSaved(root, name string, mode fs.FileMode, limit int64) (data []byte, s
 		return nil, 0, err
 	}
 	if st.Size() > limit {
-		return nil, st.Size(), errTooLarge
+		return nil, st.Size(), odb.ErrTooLarge
 	}
 	b := bytes.NewBuffer(make([]byte, 0, st.Size()+bytes.MinRead)) // so that nothing is moved
 	if _, err = b.ReadFrom(io.LimitReader(f, limit+1)); err == nil && int64(b.Len()) > limit {
-		err = errTooLarge
+		err = odb.ErrTooLarge
 	}
 	return b.Bytes(), int64(b.Len()), err
 }
@@ -447,7 +451,7 @@ func (w *Worktree) skips(path string) bool {
 	st, err := os.Lstat(path)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return name != "." && w.ignores.match(name, err == nil && st.IsDir())
+	return name != "." && w.ignores.Match(name, err == nil && st.IsDir())
 }
 
 // touched notes which directories must be looked at again; everything for an empty path.
@@ -457,7 +461,7 @@ func (w *Worktree) touched(path string) {
 	defer w.mu.Unlock()
 	if path == "" || err == nil && st.IsDir() || filepath.Base(path) == ".gitignore" {
 		w.all = true
-		w.ignores = newIgnores(w.root, w.ignores.common)
+		w.ignores = ignore.New(w.root, w.common)
 		return
 	}
 	for name := w.relative(path); ; name = parent(name) {

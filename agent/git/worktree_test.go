@@ -138,6 +138,8 @@ func TestWatchWorktree(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := until(t, w, hints, lacks("old"))
+	for hinted(hints, 50*time.Millisecond) { // what is left of the removal
+	}
 	run(t, dir, "add", "-A")
 	if want := run(t, dir, "write-tree"); c.Hash != want {
 		t.Errorf("after all of it %s, want %s", c.Hash, want)

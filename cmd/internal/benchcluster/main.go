@@ -76,7 +76,11 @@ func run(ctx context.Context, o options) (err error) {
 		return err
 	}
 	if !o.keep {
-		defer c.clear(context.WithoutCancel(ctx)) // the next run clears too, so that an error is no matter
+		defer func() {
+			if e := c.clear(context.WithoutCancel(ctx)); err == nil {
+				err = e
+			}
+		}()
 	}
 	if err := c.install(ctx); err != nil {
 		return fmt.Errorf("installing headgate: %w", err)

@@ -34,25 +34,11 @@ func (c *cluster) gatewayTimes(ctx context.Context, r *report) error {
 		if err := c.Create(ctx, g); err != nil {
 			return err
 		}
-		var served time.Duration
-		err := until(ctx, patience, func() error {
-			if err := c.Get(ctx, client.ObjectKeyFromObject(g), g); err != nil {
-				return err
-			}
-			if len(g.Status.Addresses) > 0 && served == 0 {
-				if code, _, err := ask(ctx, g.Status.Addresses[0].Value, "nobody.example"); err == nil && code == http.StatusNotFound {
-					served = time.Since(start)
-				}
-			}
-			if served == 0 || !meta.IsStatusConditionTrue(g.Status.Conditions, string(gwv1.GatewayConditionProgrammed)) {
-				return fmt.Errorf("Gateway %s does not serve: %+v", g.Name, g.Status.Conditions)
-			}
-			return nil
-		})
+		served, err := c.awaitGateway(ctx, g)
 		if err != nil {
 			return err
 		}
-		serving, programmed = append(serving, served), append(programmed, time.Since(start))
+		serving, programmed = append(serving, served.Sub(start)), append(programmed, time.Since(start))
 		if err := c.Delete(ctx, g); err != nil {
 			return err
 		}
@@ -62,6 +48,25 @@ func (c *cluster) gatewayTimes(ctx context.Context, r *report) error {
 	}
 	r.Gateways, r.Programmed = timesOf(serving), timesOf(programmed)
 	return nil
+}
+
+// awaitGateway returns when a Gateway serves and its status says so, and when it served.
+func (c *cluster) awaitGateway(ctx context.Context, g *gwv1.Gateway) (served time.Time, err error) {
+	err = until(ctx, patience, func() error {
+		if err := c.Get(ctx, client.ObjectKeyFromObject(g), g); err != nil {
+			return err
+		}
+		if served.IsZero() && len(g.Status.Addresses) > 0 {
+			if code, _, err := ask(ctx, g.Status.Addresses[0].Value, "nobody.example"); err == nil && code == http.StatusNotFound {
+				served = time.Now()
+			}
+		}
+		if served.IsZero() || !meta.IsStatusConditionTrue(g.Status.Conditions, string(gwv1.GatewayConditionProgrammed)) {
+			return fmt.Errorf("%s does not serve: %+v", g.Name, g.Status.Conditions)
+		}
+		return nil
+	})
+	return served, err
 }
 
 // podsGo waits until the proxies of a Gateway have left: they would take processor time from the next one.

@@ -20,7 +20,7 @@ import (
 // permit sees whether a commit may be brought at all.
 func (d *Driver) permit(ctx context.Context, c *git.Commit) error {
 	if d.inputs.keys != nil {
-		if _, err := c.Verify(*d.inputs.keys); err != nil {
+		if err := verify(c, d.sync.Spec.Verify.Mode, *d.inputs.keys); err != nil {
 			return d.refused(ReasonVerify, c.Short()+": "+err.Error(), err)
 		}
 	}
@@ -42,6 +42,20 @@ func (d *Driver) permit(ctx context.Context, c *git.Commit) error {
 		}
 	}
 	return nil
+}
+
+// verify checks the signatures that a mode wants.
+func verify(c *git.Commit, mode schema.VerifyMode, keys git.Keys) error {
+	if mode != schema.VerifyHEAD && mode != "" {
+		if _, err := c.VerifyTag(keys); err != nil {
+			return err
+		}
+	}
+	if mode == schema.VerifyTag {
+		return nil
+	}
+	_, err := c.Verify(keys)
+	return err
 }
 
 // refused is a commit of which nothing is written, and that does not become better by itself.

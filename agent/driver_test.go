@@ -444,3 +444,24 @@ func TestDriverRewrittenHistory(t *testing.T) {
 	l.settled()
 	l.want("onwards", l.condition(schema.SyncReady), "True Applied: 1 object is as in Git")
 }
+
+// What a Sync names is read again when it may have changed, and what comes of it is applied without a new commit.
+func TestDriverReadsInputsAgain(t *testing.T) {
+	l := newLab(t)
+	l.commit("a.yaml", configMap("a", "${VALUE}"))
+	l.cluster.maps = map[string]map[string]string{"values": {"VALUE": "one"}}
+	l.sync.Spec.Substitute = &schema.SyncSubstitute{From: []schema.SyncSubstituteFrom{{Kind: "ConfigMap", Name: "values"}}}
+	l.look(Trigger{})
+	l.settled()
+	l.cluster.maps["values"] = map[string]string{"VALUE": "two"}
+	l.look(Trigger{Inputs: true})
+	l.settled()
+	for o := range l.cluster.set.All() {
+		if got := o.Content["data"].(map[string]any)["a"]; got != "two" {
+			t.Errorf("got %v", got)
+		}
+	}
+	if len(l.status.History) != 1 || l.condition(schema.SyncReady) != "True Applied: 1 object is as in Git" {
+		t.Errorf("the status: %s", tell(&l.status))
+	}
+}

@@ -137,6 +137,7 @@ func (a *Agent) changed(in input) {
 	defer a.mu.Unlock()
 	for _, x := range a.actors {
 		if x.names(in) {
+			a.log.Debug("what a Sync names has changed", "sync", x.owner.Namespace+"/"+x.owner.Name, "kind", in.kind, "name", in.name)
 			x.leave(agent.Trigger{At: a.now().Add(-x.interval()), Inputs: true})
 		}
 	}

@@ -166,8 +166,10 @@ func TestClusterSyncDefaultGateway(t *testing.T) {
 		Subjects: []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: w.namespace, Name: "deployer"}}}
 	w.must(w.Create(t.Context(), binding))
 	t.Cleanup(func() {
-		w.Delete(context.Background(), binding)
-		w.Delete(context.Background(), &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: w.namespace}})
+		role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: w.namespace}}
+		if err := errors.Join(w.Delete(context.Background(), binding), w.Delete(context.Background(), role)); err != nil {
+			t.Error(err)
+		}
 	})
 	commit := repo.commit("Begin", "shop.yaml", spec("shop", "shop.example.com"))
 	s := repo.sync("shop", func(spec *schema.SyncSpec) { spec.Gateway = "" })

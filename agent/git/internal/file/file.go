@@ -17,17 +17,28 @@ type Info struct {
 	Length func() int64 // nil: 0
 }
 
+// Name is the name without directories.
 func (i *Info) Name() string { return i.Base }
+
+// Size is the length in bytes, 0 for what is no file.
 func (i *Info) Size() int64 {
 	if i.Length == nil {
 		return 0
 	}
 	return i.Length()
 }
-func (i *Info) Mode() fs.FileMode  { return i.Perm }
+
+// Mode is the kind and the permissions.
+func (i *Info) Mode() fs.FileMode { return i.Perm }
+
+// ModTime is the time of the commit, or of the file.
 func (i *Info) ModTime() time.Time { return i.When }
-func (i *Info) IsDir() bool        { return i.Perm.IsDir() }
-func (i *Info) Sys() any           { return nil }
+
+// IsDir tells whether it is a directory.
+func (i *Info) IsDir() bool { return i.Perm.IsDir() }
+
+// Sys is nil.
+func (i *Info) Sys() any { return nil }
 
 // Open is an open file.
 type Open struct {
@@ -35,8 +46,11 @@ type Open struct {
 	Info Info
 }
 
+// Stat describes the file.
 func (f *Open) Stat() (fs.FileInfo, error) { return &f.Info, nil }
-func (f *Open) Close() error               { return nil }
+
+// Close does nothing.
+func (f *Open) Close() error { return nil }
 
 // Dir is an open directory.
 type Dir struct {
@@ -45,8 +59,13 @@ type Dir struct {
 	Rest []fs.DirEntry // not read yet
 }
 
+// Stat describes the directory.
 func (d *Dir) Stat() (fs.FileInfo, error) { return &d.Info, nil }
-func (d *Dir) Close() error               { return nil }
+
+// Close does nothing.
+func (d *Dir) Close() error { return nil }
+
+// Read is an error: a directory has no bytes.
 func (d *Dir) Read([]byte) (int, error) {
 	return 0, &fs.PathError{Op: "read", Path: d.Path, Err: errors.New("is a directory")}
 }

@@ -9,6 +9,7 @@ require (
 	github.com/cespare/xxhash/v2 v2.3.0
 	github.com/cncf/xds/go v0.0.0-20260202195803-dba9d589def2
 	github.com/envoyproxy/go-control-plane/envoy v1.40.0
+	github.com/fluxcd/cli-utils v1.2.3
 	github.com/fluxcd/pkg/git v0.57.0
 	github.com/fluxcd/pkg/ssh v0.30.0
 	github.com/fsnotify/fsnotify v1.10.1

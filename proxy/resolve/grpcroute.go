@@ -23,7 +23,7 @@ func grpcRoute(s *kube.Snapshot, name types.NamespacedName, gateways gatewaysOf)
 	if len(a.parents) == 0 {
 		return r
 	}
-	b := httpRules{ruleBuilder: ruleBuilder{s: s, kind: kube.GRPCRoute, name: name}, use: backend.ForGRPC, unavailable: statusUnavailable}
+	b := httpRules{ruleBuilder: ruleBuilder{s: s, kind: kube.GRPCRoute, name: name}, use: backend.ForGRPC, unavailable: statusUnavailable, notFound: notFound(o)}
 	b.whole = bad
 	b.buildGRPC(o.Spec.Rules)
 	r.finish(&a, &b.ruleBuilder)

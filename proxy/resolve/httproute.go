@@ -19,7 +19,7 @@ func httpRoute(s *kube.Snapshot, name types.NamespacedName, gateways gatewaysOf)
 	if len(a.parents) == 0 {
 		return r
 	}
-	b := httpRules{ruleBuilder: ruleBuilder{s: s, kind: kube.HTTPRoute, name: name}, use: backend.ForHTTP, unavailable: statusInternalServerError}
+	b := httpRules{ruleBuilder: ruleBuilder{s: s, kind: kube.HTTPRoute, name: name}, use: backend.ForHTTP, unavailable: statusInternalServerError, notFound: notFound(o)}
 	b.whole = bad
 	b.build(o.Spec.Rules)
 	r.finish(&a, &b.ruleBuilder)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
@@ -16,7 +17,15 @@ import (
 const (
 	statusInternalServerError = 500
 	statusUnavailable         = 503
+	statusNotFound            = 404
 )
+
+// noBackendAnnotation on a route says what requests get whose rule names no backend at all. Gateway API has no answer of one's own, and 500 says that
+// something is broken where something is gone; 404 is the one value that is known.
+const noBackendAnnotation = "headgate.dev/no-backend"
+
+// notFound tells whether rules without a backend are answered 404.
+func notFound(o metav1.Object) bool { return o.GetAnnotations()[noBackendAnnotation] == "404" }
 
 // ruleBuilder collects the templates of a route of any kind, the clusters they name, and what is wrong.
 type ruleBuilder struct {
@@ -43,6 +52,8 @@ type httpRules struct {
 	// unavailable is what requests get that a rule matches and no backend may have (HTTPRouteRule.backendRefs: 500;
 	// GRPCRouteRule.backendRefs: UNAVAILABLE, which is 503).
 	unavailable int
+	// notFound: a rule that names no backend is answered 404.
+	notFound bool
 }
 
 // matchReader reads match j of a rule.
@@ -127,6 +138,8 @@ func (b *httpRules) action(i int, rule *gwv1.HTTPRouteRule, prefixes bool) (mode
 	switch {
 	case fs.redirect != nil:
 		out.Redirect = fs.redirect
+	case forward == nil && b.notFound && len(rule.BackendRefs) == 0:
+		return model.Route{Status: statusNotFound}, nil
 	case forward == nil:
 		// No backend at all, none that is valid, or none with a weight (HTTPRouteRule.backendRefs).
 		return model.Route{Status: b.unavailable}, nil

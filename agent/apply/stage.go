@@ -1,0 +1,305 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"headgate.dev/agent/plan"
+	"headgate.dev/render/object"
+)
+
+// attempts is how often a write is tried while others change the same object.
+const attempts = 5
+
+// job is one write of a stage.
+type job struct {
+	plan.Write
+	target target
+	// content is what is sent: marked, and with what is left to others. Version is the resource version that it was made for; empty: any.
+	content map[string]any
+	yielded []plan.Yielded
+	// force takes over fields that people own, or with the request's force those of anybody.
+	force bool
+	// recreate deletes the object first.
+	recreate bool
+	written  Written
+}
+
+func (j *job) id() object.ID { return j.Object.ID }
+
+// metadata is that of the content, which is the job's own.
+func (j *job) metadata() map[string]any { return j.content["metadata"].(map[string]any) }
+
+// stage tries a stage as a whole, and then writes it.
+func (r *run) stage(ctx context.Context, s plan.Stage, p *plan.Plan) error {
+	jobs, err := r.jobs(s)
+	if err != nil {
+		return err
+	}
+	if err := each(ctx, tasks(jobs, r.try), keepGoing); err != nil {
+		return err
+	}
+	if err := r.grow(ctx, p.Before); err != nil {
+		return err
+	}
+	for _, w := range waves(jobs, func(j *job) object.ID { return j.id() }) {
+		err := each(ctx, tasks(w, r.write), stop)
+		for _, j := range w {
+			if j.written.Object != nil {
+				r.result.Written = append(r.result.Written, j.written)
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if s.Name == plan.StageDefinitions {
+		return r.settle(ctx, jobs)
+	}
+	return nil
+}
+
+func tasks(jobs []*job, do func(context.Context, *job) *Error) []task {
+	out := make([]task, len(jobs))
+	for i, j := range jobs {
+		out[i] = func(ctx context.Context) *Error { return do(ctx, j) }
+	}
+	return out
+}
+
+// waves cuts a list into runs of the same kind: what is done at the same time. Plans are sorted by kind, what is referred to first, so
+// that no route is written before the Service that it names.
+func waves[T any](items []T, id func(T) object.ID) [][]T {
+	var out [][]T
+	for _, item := range items {
+		n := len(out)
+		if n > 0 && sameKind(id(out[n-1][0]), id(item)) {
+			out[n-1] = append(out[n-1], item)
+			continue
+		}
+		out = append(out, []T{item})
+	}
+	return out
+}
+
+func sameKind(a, b object.ID) bool { return a.Group == b.Group && a.Kind == b.Kind }
+
+// jobs finds where the objects of a stage are. The errors are of all objects that are nowhere.
+func (r *run) jobs(s plan.Stage) ([]*job, error) {
+	var out []*job
+	var errs Errors
+	for _, w := range s.Writes {
+		t, err := r.kinds.find(w.Object.ID, w.Object.Version)
+		if err != nil {
+			e := r.answered("applying", w.Object.ID, w.Object, nil, err)
+			e.Doing, e.Origin = "applying", w.Object.Origin
+			errs = append(errs, e)
+			continue
+		}
+		if wrong := t.scope(w.Object.ID); wrong != "" {
+			errs = append(errs, &Error{
+				Reason: ReasonInvalid, Doing: "applying", ID: w.Object.ID, Origin: w.Object.OriginOf("/metadata/namespace"), Message: wrong,
+			})
+			continue
+		}
+		out = append(out, &job{Write: w, target: t, force: r.request.Force})
+	}
+	return out, errs.sorted()
+}
+
+// try asks the API server what it would say to a write.
+func (r *run) try(ctx context.Context, j *job) *Error {
+	if err := r.prepare(ctx, j); err != nil {
+		return err
+	}
+	for {
+		_, err := r.as.apply(ctx, j.target, j.id(), patch{content: j.content, dry: true, force: j.force})
+		if err == nil || untriable(err) {
+			return nil
+		}
+		e := r.answered("trying", j.id(), j.Object, j.content, err)
+		switch {
+		case e.Reason == ReasonConflict && !j.force:
+			if e.Conflicts = ofControllers(e.Conflicts); len(e.Conflicts) == 0 {
+				j.force = true
+				continue
+			}
+			e.Message = conflictMessage(e.Conflicts)
+		case e.Reason == ReasonChanged && len(j.yielded) > 0:
+			return nil // write reads it again
+		case e.Reason == ReasonImmutable:
+			if e = r.replaceable(j, e); e == nil {
+				j.recreate = true
+			}
+		}
+		return e
+	}
+}
+
+// untriable tells whether an object cannot be tried because an admission webhook has effects of its own.
+func untriable(err error) bool {
+	s, ok := statusOf(err)
+	return ok && s.Code == http.StatusBadRequest && untriableText.MatchString(s.Message)
+}
+
+// precious are kinds that are never deleted to be made again: with them goes what is in them.
+var precious = []string{"Namespace", "CustomResourceDefinition", "PersistentVolume", "PersistentVolumeClaim"}
+
+// replaceable tells whether an object may be deleted and made again because of an error; else it gives the error to report.
+func (r *run) replaceable(j *job, e *Error) *Error {
+	switch {
+	case !r.request.Force:
+		return e
+	case slices.Contains(precious, j.id().Kind):
+		e.Message += ", but force does not delete a " + j.id().Kind + ": what is in it would go too"
+		return e
+	case r.known(j.id()).mark.Protected:
+		e.Message += ", but its annotation " + plan.AnnotationPrune + " keeps it from being deleted"
+		return e
+	}
+	return nil
+}
+
+func (r *run) known(id object.ID) seen {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.seen[id]
+}
+
+// prepare makes the content to send. Where rules leave fields to others, the live object is read.
+func (r *run) prepare(ctx context.Context, j *job) *Error {
+	content, version := j.Object.Content, ""
+	if j.Action != plan.Create && slices.ContainsFunc(r.request.Ignore, func(rule plan.Rule) bool { return rule.Target.Selects(j.Object) }) {
+		live, err := r.as.in(j.target, j.id().Namespace).Get(ctx, j.id().Name, metav1.GetOptions{})
+		switch {
+		case isMissing(err):
+		case err != nil:
+			return r.answered("reading", j.id(), j.Object, nil, err)
+		default:
+			content, j.yielded = plan.Yield(j.Object, live.Object, r.request.Ignore)
+			version = live.GetResourceVersion()
+		}
+	}
+	j.content = plan.Stamp(content, r.config.Owner, j.Key)
+	if len(j.yielded) > 0 {
+		j.metadata()["resourceVersion"] = version
+	}
+	return nil
+}
+
+// write applies one object.
+func (r *run) write(ctx context.Context, j *job) *Error {
+	for n := 1; ; n++ {
+		live, err := r.writeOnce(ctx, j)
+		if err == nil {
+			r.wrote(j, live)
+			return nil
+		}
+		e := r.answered("applying", j.id(), j.Object, j.content, err)
+		if e.Reason != ReasonChanged || n == attempts {
+			return e
+		}
+		if e := r.again(ctx, j); e != nil {
+			return e
+		}
+	}
+}
+
+// again reads anew what a write builds on.
+func (r *run) again(ctx context.Context, j *job) *Error {
+	if err := r.get(ctx, j.target, j.id()); err != nil {
+		return err
+	}
+	return r.prepare(ctx, j)
+}
+
+// writeOnce makes the calls of one write. As long as they are not answered, nothing is known of the object.
+func (r *run) writeOnce(ctx context.Context, j *job) (*unstructured.Unstructured, error) {
+	if j.recreate {
+		if err := r.makeRoom(ctx, j); err != nil {
+			return nil, err
+		}
+	}
+	if j.Action == plan.Adopt && !j.recreate {
+		return r.adopt(ctx, j)
+	}
+	return r.put(ctx, j)
+}
+
+// put sends an object. One that is being deleted is waited for, and made anew.
+func (r *run) put(ctx context.Context, j *job) (*unstructured.Unstructured, error) {
+	r.unsee(j.id())
+	telling := context.WithValue(ctx, warningKey{}, func(text string) { r.warn(j.Object, text) })
+	for {
+		live, err := r.as.apply(telling, j.target, j.id(), patch{content: j.content, force: j.force})
+		if err != nil || live.GetDeletionTimestamp() == nil {
+			return live, err
+		}
+		if err := r.awaitGone(ctx, j.target, j.id(), live.GetUID()); err != nil {
+			return nil, r.beingDeleted(j, err)
+		}
+		delete(j.metadata(), "resourceVersion")
+	}
+}
+
+// beingDeleted says that there was no time to wait for an object to be gone.
+func (r *run) beingDeleted(j *job, err error) error {
+	if !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return &Error{
+		Reason: ReasonTerminating, Doing: "applying", ID: j.id(), Origin: j.Object.Origin, cause: err,
+		Message: "it is being deleted, and is still there: see its finalizers",
+	}
+}
+
+// makeRoom deletes an object that is to be made again.
+func (r *run) makeRoom(ctx context.Context, j *job) error {
+	s := r.known(j.id())
+	r.unsee(j.id())
+	if s.uid != "" {
+		background := metav1.DeletePropagationBackground
+		err := r.as.in(j.target, j.id().Namespace).Delete(ctx, j.id().Name, metav1.DeleteOptions{
+			PropagationPolicy: &background, Preconditions: &metav1.Preconditions{UID: &s.uid},
+		})
+		if err != nil && !isMissing(err) {
+			return err
+		}
+		if err := r.awaitGone(ctx, j.target, j.id(), s.uid); err != nil {
+			return r.beingDeleted(j, err)
+		}
+	}
+	delete(j.metadata(), "resourceVersion")
+	j.written.Recreated = true
+	return nil
+}
+
+// unsee drops what is known of an object.
+func (r *run) unsee(id object.ID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.seen, id)
+}
+
+func (r *run) warn(o *object.Object, text string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.result.Warnings = append(r.result.Warnings, Warning{ID: o.ID, Origin: o.Origin, Text: r.mask.text(text, o)})
+}
+
+// wrote keeps what an apply returned.
+func (r *run) wrote(j *job, live *unstructured.Unstructured) {
+	w := &j.written
+	w.Object, w.Action, w.Yielded = j.Object, j.Action, j.yielded
+	w.UID, w.Generation, w.ResourceVersion, w.Live = string(live.GetUID()), live.GetGeneration(), live.GetResourceVersion(), live.Object
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.seen[j.id()] = seen{
+		mark: plan.ReadMark(live.GetLabels(), live.GetAnnotations()), uid: live.GetUID(), version: live.GetResourceVersion(),
+	}
+}

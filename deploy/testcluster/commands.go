@@ -311,7 +311,7 @@ func (t *tool) packages() *cobra.Command {
 		Short: "Print the Debian packages that this machine lacks",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			missing := cluster.MissingPackages()
+			missing := append(cluster.MissingPackages(), cluster.MissingForTests()...)
 			if install && len(missing) > 0 {
 				return cluster.InstallPackages(missing)
 			}

@@ -31,6 +31,20 @@ func MissingPackages() []string {
 	return missing
 }
 
+// testPrograms are programs that tests in the cluster need beside it, with the Debian package of each.
+var testPrograms = [][2]string{{"prometheus-alertmanager", "prometheus-alertmanager"}, {"promtool", "prometheus"}}
+
+// MissingForTests names the Debian packages that the machine lacks for the tests, beside those for the cluster itself.
+func MissingForTests() []string {
+	var missing []string
+	for _, p := range testPrograms {
+		if !found(p[0]) {
+			missing = append(missing, p[1])
+		}
+	}
+	return missing
+}
+
 // found looks where the node looks too, whatever the path of the user.
 func found(program string) bool {
 	if _, err := exec.LookPath(program); err == nil {

@@ -50,6 +50,10 @@ type SyncStatus struct {
 	//
 	// +optional
 	Forge *SyncForgeStatus `json:"forge,omitempty"`
+	// Drift is what of it others changed.
+	//
+	// +optional
+	Drift *SyncDriftStatus `json:"drift,omitempty"`
 	// History of the last commits, the newest first.
 	//
 	// Limits: at most 20.

@@ -141,12 +141,13 @@ func (h *hooks) watch(ctx context.Context) error {
 	}
 	secrets := &metav1.PartialObjectMetadata{}
 	secrets.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
-	return h.agent.follow(ctx, secrets, func(o, _ client.Object) {
+	_, err = h.agent.follow(ctx, secrets, func(o, _ client.Object) {
 		h.again(func(s *schema.Sync) bool {
 			ref := hookSecret(s)
 			return ref != nil && ref.Name == o.GetName() && s.Namespace == o.GetNamespace()
 		})
 	})
+	return err
 }
 
 func hookSecret(s *schema.Sync) *schema.SyncSecret {

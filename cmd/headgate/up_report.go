@@ -21,6 +21,8 @@ type reporter interface {
 	// restarted tells why Envoy had to be started again.
 	restarted(error)
 	outcome(agent.Outcome)
+	// branch tells what became of a branch beside it.
+	branch(branchEvent)
 }
 
 func (f *upFlags) reporter(s streams, repo source) reporter {

@@ -21,6 +21,7 @@ type loop struct {
 	log   *slog.Logger
 	// effects is told what a step brought, with its epoch. It must not wait.
 	effects func(epoch uint64, e *engine.Effects)
+	stepped signal // a step was made and published
 
 	mu     sync.Mutex // guards the engine for those who read
 	engine *engine.Engine
@@ -58,6 +59,7 @@ func (l *loop) step(batch []kube.Change) {
 	steps.Observe(time.Since(start).Seconds())
 	changes.Add(float64(len(batch)))
 	l.effects(epoch, &effects)
+	l.stepped.happened()
 	l.log.Debug("step", "epoch", epoch, "changes", len(batch), "resources", len(effects.XDS), "took", time.Since(start))
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"headgate.dev/proxy/pki"
@@ -43,6 +44,10 @@ type Options struct {
 
 	// Policy of the certificates.
 	Policy pki.Policy
+
+	// Extend, where it is not nil, adds other parts to the process before the manager starts: they share its cache, its lease and its
+	// end. Of cached objects, managedFields are dropped.
+	Extend func(manager.Manager, *Liveness) error
 }
 
 func (o *Options) complete() error {

@@ -38,13 +38,14 @@ type replica struct {
 	authority *authority
 	writer    *writer
 	fleets    *fleets
+	liveness  *Liveness
 	stepped   chan struct{} // closed after the first step
 	serving   chan struct{} // closed when proxies can call
 }
 
 func newReplica(m manager.Manager, o Options) *replica {
 	r := &replica{
-		o: o, manager: m, book: newBook(), stepped: make(chan struct{}), serving: make(chan struct{}),
+		o: o, manager: m, book: newBook(), stepped: make(chan struct{}), serving: make(chan struct{}), liveness: &Liveness{ready: make(chan struct{})},
 		contents: &contents{reader: m.GetAPIReader(), log: named(o.Log, "contents"), todo: newInbox(), done: newInbox()},
 	}
 	r.feeds = &feeds{cache: m.GetCache(), mapper: m.GetRESTMapper(), log: named(o.Log, "feeds"), seen: r.seen}
@@ -154,6 +155,8 @@ func (r *replica) run(ctx context.Context) error {
 		r.o.Log.Debug("another server's counts are shown", "error", err)
 	}
 	l.next()
+	r.liveness.loop = l
+	close(r.liveness.ready)
 	close(r.stepped)
 	r.o.Log.Info("the cluster is read", "took", time.Since(start).Round(time.Millisecond).String(), "image", r.o.Image)
 	group, ctx := errgroup.WithContext(ctx)

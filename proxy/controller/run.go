@@ -62,6 +62,11 @@ func Run(ctx context.Context, o Options) error {
 	if err := m.AddReadyzCheck("serving", r.ready); err != nil {
 		return fmt.Errorf("preparing the health check: %w", err)
 	}
+	if o.Extend != nil {
+		if err := o.Extend(m, r.liveness); err != nil {
+			return fmt.Errorf("preparing the controller: %w", err)
+		}
+	}
 	if err := m.Start(ctx); err != nil {
 		return fmt.Errorf("running the controller: %w", err)
 	}

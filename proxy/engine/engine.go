@@ -96,7 +96,8 @@ type ListenerChange struct {
 // Effects is what has to be done about a batch of changes. Everything is sorted, so that the same batch on the same
 // state gives the same effects.
 type Effects struct {
-	XDS       []Change // by fleet, type and name: the order in which they may be sent
+	XDS       []Change  // by fleet, type and name: the order in which they may be sent
+	Concerns  []Concern // by object and fleet
 	Classes   []gateway.Class
 	Gateways  []GatewayState
 	Routes    []RouteState
@@ -169,14 +170,17 @@ func (e *Engine) Snapshot() *kube.Snapshot { return e.snapshot }
 type step struct {
 	*Engine
 	Effects
-	gatewaysDirty  incr.Set[types.NamespacedName]
-	routesDirty    incr.Set[kube.Ref]
-	hostsDirty     incr.Set[model.HostID]
-	tablesDirty    incr.Set[model.TableID]
-	listenersDirty incr.Set[model.ListenerID]
-	mixesDirty     incr.Set[model.ListenerID]
-	clustersDirty  incr.Set[fleetCluster]
-	secretsDirty   incr.Set[fleetSecret]          // those that something stopped to name
+	now            because // the objects of the batch that are the reason for what is done now
+	gatewaysDirty  dirty[types.NamespacedName]
+	routesDirty    dirty[kube.Ref]
+	hostsDirty     dirty[model.HostID]
+	tablesDirty    dirty[model.TableID]
+	listenersDirty dirty[model.ListenerID]
+	mixesDirty     dirty[model.ListenerID]
+	clustersDirty  dirty[fleetCluster]
+	secretsDirty   dirty[fleetSecret] // those that something stopped to name
+	concerns       incr.Set[Concern]
+	lastConcern    concerned
 	statusDirty    incr.Set[types.NamespacedName] // Gateways
 	routeStatus    incr.Set[kube.Ref]
 	policiesDirty  incr.Set[types.NamespacedName]
@@ -185,33 +189,40 @@ type step struct {
 // Step brings changes in and says what has to be done. Each stage only adds work to later ones: Gateways, routes, hosts,
 // tables, listeners, clusters, secrets, and last the states for the status.
 func (e *Engine) Step(changes []kube.Change) Effects {
-	s := &step{Engine: e}
+	s := e.newStep()
 	touched := e.snapshot.Apply(changes)
 	s.mark(&touched)
-	each(s.gatewaysDirty, kube.CompareNames, s.gateway)
-	each(s.routesDirty, kube.CompareRefs, s.route)
-	each(s.hostsDirty, gateway.CompareHosts, s.host)
-	each(s.tablesDirty, incr.Compare, s.table)
-	each(s.listenersDirty, compareListeners, s.listener)
-	each(s.mixesDirty, compareListeners, s.mix)
-	each(s.clustersDirty, compareFleetClusters, s.cluster)
-	each(s.secretsDirty, compareFleetSecrets, s.dropSecret)
-	s.states()
-	slices.SortFunc(s.XDS, func(a, b Change) int {
-		return cmp.Or(cmp.Compare(a.Fleet, b.Fleet), cmp.Compare(a.Type, b.Type), cmp.Compare(a.Name, b.Name))
-	})
+	s.work()
 	return s.Effects
 }
 
-// each works on the keys of a set in their order.
-func each[K comparable](set incr.Set[K], compare func(K, K) int, work func(K)) {
-	for _, k := range set.Sorted(compare) {
-		work(k)
-	}
+func (e *Engine) newStep() *step {
+	s := &step{Engine: e}
+	s.gatewaysDirty.now, s.routesDirty.now, s.hostsDirty.now, s.tablesDirty.now = &s.now, &s.now, &s.now, &s.now
+	s.listenersDirty.now, s.mixesDirty.now, s.clustersDirty.now, s.secretsDirty.now = &s.now, &s.now, &s.now, &s.now
+	return s
+}
+
+// work does all that is marked.
+func (s *step) work() {
+	s.gatewaysDirty.each(kube.CompareNames, s.gateway)
+	s.routesDirty.each(kube.CompareRefs, s.route)
+	s.hostsDirty.each(gateway.CompareHosts, s.host)
+	s.tablesDirty.each(incr.Compare, s.table)
+	s.listenersDirty.each(compareListeners, s.listener)
+	s.mixesDirty.each(compareListeners, s.mix)
+	s.clustersDirty.each(compareFleetClusters, s.cluster)
+	s.secretsDirty.each(compareFleetSecrets, s.dropSecret)
+	s.states()
+	s.Concerns = s.concerns.Sorted(compareConcerns)
+	slices.SortFunc(s.XDS, func(a, b Change) int {
+		return cmp.Or(cmp.Compare(a.Fleet, b.Fleet), cmp.Compare(a.Type, b.Type), cmp.Compare(a.Name, b.Name))
+	})
 }
 
 // put publishes a resource of a fleet unless the fleet has the very same already.
 func (s *step) put(fleet string, r envoy.Resource) {
+	s.concern(fleet)
 	k := fleetKey{fleet, r.Key}
 	if s.published[k] == r.Version {
 		return
@@ -222,6 +233,7 @@ func (s *step) put(fleet string, r envoy.Resource) {
 
 // remove takes a resource from a fleet that has it.
 func (s *step) remove(fleet string, key envoy.Key) {
+	s.concern(fleet)
 	k := fleetKey{fleet, key}
 	if _, has := s.published[k]; !has {
 		return

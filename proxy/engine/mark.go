@@ -13,44 +13,58 @@ var routeKinds = []kube.Kind{kube.HTTPRoute, kube.GRPCRoute, kube.TCPRoute, kube
 // mark finds what a change of an object concerns at first hand.
 func (s *step) mark(t *kube.Touched) {
 	s.markClasses(t)
-	s.gatewaysDirty.Add(t.Changed[kube.Gateway]...)
+	s.changed(t, kube.Gateway, func(name types.NamespacedName) { s.gatewaysDirty.Add(name) })
 	s.statusDirty.Add(t.Status[kube.Gateway]...)
 	for _, k := range routeKinds {
-		for _, name := range t.Changed[k] {
-			s.routesDirty.Add(kube.Ref{Kind: k, Name: name})
-		}
+		s.changed(t, k, func(name types.NamespacedName) { s.routesDirty.Add(kube.Ref{Kind: k, Name: name}) })
 		for _, name := range t.Status[k] {
 			s.routeStatus.Add(kube.Ref{Kind: k, Name: name})
 		}
 	}
-	for _, name := range t.Changed[kube.Service] {
-		s.service(name)
-	}
-	for _, name := range t.Backends {
-		s.backend(name)
-	}
-	for _, name := range t.Changed[kube.Namespace] {
+	s.changed(t, kube.Service, s.service)
+	s.related(t.Backends, s.backend)
+	s.changed(t, kube.Namespace, func(name types.NamespacedName) {
 		s.routesAmong(s.snapshot.RoutesInNamespace(name.Name))
 		s.gatewaysDirty.Add(s.snapshot.GatewaysOfSetsIn(name.Name)...)
-	}
-	for _, name := range t.Changed[kube.ReferenceGrant] {
+	})
+	s.changed(t, kube.ReferenceGrant, func(name types.NamespacedName) {
 		s.routesAmong(s.snapshot.ReferencesInto(name.Namespace))
 		s.gatewaysDirty.Add(s.snapshot.GatewaysReferringInto(name.Namespace)...)
-	}
+	})
 	s.markTLS(t)
+	s.by()
+}
+
+// changed marks for every changed object of a kind what it concerns, and it as the reason.
+func (s *step) changed(t *kube.Touched, k kube.Kind, mark func(types.NamespacedName)) {
+	for _, name := range t.Changed[k] {
+		s.by(kube.Ref{Kind: k, Name: name})
+		mark(name)
+	}
+}
+
+// related marks what changed objects lead to or led to, and these as the reason.
+func (s *step) related(all []kube.Related, mark func(types.NamespacedName)) {
+	for _, r := range all {
+		s.by(r.From...)
+		mark(r.To)
+	}
 }
 
 // markClasses finds what a change of classes and ProxyConfigs concerns.
 func (s *step) markClasses(t *kube.Touched) {
 	var classes incr.Set[types.NamespacedName]
-	classes.Add(t.Changed[kube.GatewayClass]...)
-	for _, config := range t.Changed[kube.ProxyConfig] {
-		classes.Add(s.snapshot.ClassesOfConfig(config)...)
+	class := func(name types.NamespacedName) {
+		classes.Add(name)
+		s.gatewaysDirty.Add(s.snapshot.GatewaysOfClass(name.Name)...)
+	}
+	s.changed(t, kube.GatewayClass, class)
+	s.changed(t, kube.ProxyConfig, func(config types.NamespacedName) {
+		for _, name := range s.snapshot.ClassesOfConfig(config) {
+			class(name)
+		}
 		s.gatewaysDirty.Add(s.snapshot.GatewaysOfConfig(config)...)
-	}
-	for _, class := range classes.Sorted(kube.CompareNames) {
-		s.gatewaysDirty.Add(s.snapshot.GatewaysOfClass(class.Name)...)
-	}
+	})
 	classes.Add(t.Status[kube.GatewayClass]...)
 	for _, class := range classes.Sorted(kube.CompareNames) {
 		s.Classes = append(s.Classes, gateway.ResolveClass(s.snapshot, class.Name, s.options.Controller))
@@ -59,25 +73,23 @@ func (s *step) markClasses(t *kube.Touched) {
 
 // markTLS finds what a change of ListenerSets, certificates and policies concerns.
 func (s *step) markTLS(t *kube.Touched) {
-	s.gatewaysDirty.Add(t.Parents...)
+	s.related(t.Parents, func(name types.NamespacedName) { s.gatewaysDirty.Add(name) })
 	for _, name := range t.Status[kube.ListenerSet] {
 		if g, ok := kube.GatewayOfSet(s.snapshot.ListenerSet(name)); ok {
 			s.statusDirty.Add(g)
 		}
 	}
-	for _, name := range t.Changed[kube.Secret] {
+	s.changed(t, kube.Secret, func(name types.NamespacedName) {
 		s.gatewaysDirty.Add(s.snapshot.GatewaysOfSecret(name)...)
 		s.policies(s.snapshot.PoliciesOfSecret(name))
-	}
-	for _, name := range t.Changed[kube.ConfigMap] {
+	})
+	s.changed(t, kube.ConfigMap, func(name types.NamespacedName) {
 		s.gatewaysDirty.Add(s.snapshot.GatewaysOfConfigMap(name)...)
 		s.policies(s.snapshot.PoliciesOfConfigMap(name))
-	}
+	})
 	s.policiesDirty.Add(t.Changed[kube.BackendTLSPolicy]...)
 	s.policiesDirty.Add(t.Status[kube.BackendTLSPolicy]...)
-	for _, service := range t.Targets {
-		s.service(service)
-	}
+	s.related(t.Targets, s.service)
 }
 
 // service marks what depends on what a Service is and on which policies there are for it.

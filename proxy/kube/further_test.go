@@ -6,7 +6,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 	gwv1alpha2 "sigs.k8s.io/gateway-api/apis/v1alpha2"
 	gwv1alpha3 "sigs.k8s.io/gateway-api/apis/v1alpha3"
@@ -81,10 +80,16 @@ func TestMoves(t *testing.T) {
 	s := kube.NewSnapshot()
 	s.Apply([]kube.Change{set("one"), policy("shop")})
 	got := s.Apply([]kube.Change{set("two"), policy("cart")})
-	if diff := cmp.Diff([]types.NamespacedName{name("a", "one"), name("a", "two")}, got.Parents); diff != "" {
+	related := func(k kube.Kind, from string, to ...string) (all []kube.Related) {
+		for _, n := range to {
+			all = append(all, kube.Related{To: name("a", n), From: []kube.Ref{{Kind: k, Name: name("a", from)}}})
+		}
+		return all
+	}
+	if diff := cmp.Diff(related(kube.ListenerSet, "s", "one", "two"), got.Parents); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]types.NamespacedName{name("a", "cart"), name("a", "shop")}, got.Targets); diff != "" {
+	if diff := cmp.Diff(related(kube.BackendTLSPolicy, "p", "cart", "shop"), got.Targets); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -83,7 +83,10 @@ func TestTouched(t *testing.T) {
 			}
 			var backends []string
 			for _, b := range got.Backends {
-				backends = append(backends, b.Name)
+				backends = append(backends, b.To.Name)
+				if want := (kube.Ref{Kind: c.kind, Name: kube.ChangeOf(c.kind, now).Name}); !slices.Equal(b.From, []kube.Ref{want}) {
+					t.Errorf("%v comes from %v", b.To, b.From)
+				}
 			}
 			if !slices.Equal(backends, c.backend) {
 				t.Errorf("backends %v, want %v", backends, c.backend)

@@ -117,3 +117,58 @@ func (t table[T]) names() []types.NamespacedName {
 	slices.SortFunc(out, CompareNames)
 	return out
 }
+
+// Object gives the object of any kind as it is kept, or nil.
+func (s *Snapshot) Object(r Ref) Object {
+	switch r.Kind {
+	case GatewayClass:
+		return s.classes.object(r.Name)
+	case Gateway:
+		return s.gateways.object(r.Name)
+	case HTTPRoute:
+		return s.httpRoutes.object(r.Name)
+	case ReferenceGrant:
+		return s.grants.object(r.Name)
+	case Service:
+		return s.services.object(r.Name)
+	case EndpointSlice:
+		return s.slices.object(r.Name)
+	case Namespace:
+		return s.namespaces.object(r.Name)
+	default:
+		return s.objectFurther(r)
+	}
+}
+
+func (s *Snapshot) objectFurther(r Ref) Object {
+	switch r.Kind {
+	case GRPCRoute:
+		return s.grpcRoutes.object(r.Name)
+	case TCPRoute:
+		return s.tcpRoutes.object(r.Name)
+	case UDPRoute:
+		return s.udpRoutes.object(r.Name)
+	case TLSRoute:
+		return s.tlsRoutes.object(r.Name)
+	case ListenerSet:
+		return s.sets.object(r.Name)
+	case BackendTLSPolicy:
+		return s.policies.object(r.Name)
+	case Secret:
+		return s.secrets.object(r.Name)
+	case ConfigMap:
+		return s.configMaps.object(r.Name)
+	case ProxyConfig:
+		return s.configs.object(r.Name)
+	default:
+		return nil
+	}
+}
+
+// object gives nil, and not a pointer that is nil, for what is not there.
+func (t table[T]) object(name types.NamespacedName) Object {
+	if o, ok := t[name]; ok {
+		return o
+	}
+	return nil
+}

@@ -71,12 +71,18 @@ type Touched struct {
 	// should be.
 	Status Names
 	// Backends lists the Services whose set of EndpointSlices, or one of these, changed: also the one that a slice
-	// belonged to before. Sorted.
-	Backends []types.NamespacedName
-	// Parents lists the Gateways of the ListenerSets that changed: also the one that a set named before. Sorted.
-	Parents []types.NamespacedName
-	// Targets lists the Services of the BackendTLSPolicies that changed: also those that a policy named before. Sorted.
-	Targets []types.NamespacedName
+	// belonged to before.
+	Backends []Related
+	// Parents lists the Gateways of the ListenerSets that changed: also the one that a set named before.
+	Parents []Related
+	// Targets lists the Services of the BackendTLSPolicies that changed: also those that a policy named before.
+	Targets []Related
+}
+
+// Related is an object that others lead to or led to, and those of them that changed. A list of them is sorted, and so is From.
+type Related struct {
+	To   types.NamespacedName
+	From []Ref
 }
 
 // Empty tells whether nothing that matters changed.
@@ -101,7 +107,7 @@ func (s *Snapshot) Apply(changes []Change) Touched {
 		t.Changed[k] = sortNames(t.Changed[k])
 		t.Status[k] = sortNames(t.Status[k])
 	}
-	t.Backends, t.Parents, t.Targets = sortNames(t.Backends), sortNames(t.Parents), sortNames(t.Targets)
+	t.Backends, t.Parents, t.Targets = join(t.Backends), join(t.Parents), join(t.Targets)
 	return t
 }
 
@@ -196,14 +202,32 @@ func (s *Snapshot) relink(c *Change, old, now []link, t *Touched) {
 		for _, l := range ls {
 			switch l.relation {
 			case toService:
-				t.Backends = append(t.Backends, l.to)
+				t.Backends = append(t.Backends, Related{l.to, []Ref{r}})
 			case setTo:
-				t.Parents = append(t.Parents, l.to)
+				t.Parents = append(t.Parents, Related{l.to, []Ref{r}})
 			case toTarget:
-				t.Targets = append(t.Targets, l.to)
+				t.Targets = append(t.Targets, Related{l.to, []Ref{r}})
 			}
 		}
 	}
+}
+
+// join sorts relations and puts those to the same object together.
+func join(all []Related) []Related {
+	slices.SortFunc(all, func(a, b Related) int {
+		return cmp.Or(CompareNames(a.To, b.To), CompareRefs(a.From[0], b.From[0]))
+	})
+	out := all[:0]
+	for _, r := range all {
+		last := len(out) - 1
+		switch {
+		case last < 0 || out[last].To != r.To:
+			out = append(out, r)
+		case out[last].From[len(out[last].From)-1] != r.From[0]:
+			out[last].From = append(out[last].From, r.From[0])
+		}
+	}
+	return out
 }
 
 func sortNames(names []types.NamespacedName) []types.NamespacedName {

@@ -76,14 +76,19 @@ func (f *Fleet[K]) Publish(epoch uint64, keys []K) {
 // Connect records a new stream of a proxy, which owes an answer for each of keys: its first set, all there is. A proxy
 // that resumes (it was told of before and kept its configuration) stays ready if it was; any other is not ready.
 func (f *Fleet[K]) Connect(name string, keys []K, resumes bool) {
-	ready := false
-	if old := f.proxies[name]; old != nil {
+	ready, since := false, f.epoch
+	old := f.proxies[name]
+	if old != nil {
 		ready = old.ready && resumes
+		since = min(since, old.reach(f.epoch)+1) // what came while it was away it cannot have
 	}
 	p := &proxy[K]{ready: ready, owed: make(map[K]epochs, len(keys)), refused: map[K]refusal{}}
 	f.proxies[name] = p
 	for _, k := range keys {
-		p.owe(k, f.epoch)
+		p.owe(k, since)
+		if r, ok := old.refusal(k); ok && ready {
+			p.refused[k] = r // until it answers
+		}
 	}
 	p.settle()
 }
@@ -138,11 +143,7 @@ func (f *Fleet[K]) Disconnect(name string) {
 		return
 	}
 	// What it has now is all it can have until it comes back.
-	acked := f.epoch
-	if len(p.counts) > 0 {
-		acked = p.counts[0].epoch - 1
-	}
-	*p = proxy[K]{ready: true, away: true, reached: acked, refused: p.refused}
+	*p = proxy[K]{ready: true, away: true, reached: p.reach(f.epoch), refused: p.refused}
 }
 
 // Forget drops a proxy that is away; one that is connected stays.
@@ -165,6 +166,32 @@ func (f *Fleet[K]) Owed(name string) []K {
 		return nil
 	}
 	return slices.SortedFunc(maps.Keys(p.owed), f.compare)
+}
+
+// State is how far one proxy is.
+type State[K any] struct {
+	Name             string
+	Ready, Connected bool
+	// Owes: it has not answered everything, but all up to the epoch Reached.
+	Owes    bool
+	Reached uint64
+	Refused []Refusal[K] // by key
+}
+
+// States lists the proxies, by name.
+func (f *Fleet[K]) States() []State[K] {
+	out := make([]State[K], 0, len(f.proxies))
+	for _, name := range slices.Sorted(maps.Keys(f.proxies)) {
+		p := f.proxies[name]
+		s := State[K]{Name: name, Ready: p.ready, Connected: !p.away, Reached: p.reach(f.epoch)}
+		s.Owes = s.Reached < f.epoch || len(p.owed) > 0
+		for k, r := range p.refused {
+			s.Refused = append(s.Refused, Refusal[K]{Proxy: name, Key: k, Epoch: r.epoch, Message: r.message})
+		}
+		slices.SortFunc(s.Refused, func(a, b Refusal[K]) int { return f.compare(a.Key, b.Key) })
+		out = append(out, s)
+	}
+	return out
 }
 
 // Refuses tells whether a proxy refuses any key of some kind.

@@ -86,6 +86,25 @@ func (p *proxy[K]) settle() {
 	p.owed = map[K]epochs{} // that of the first set would keep its memory
 }
 
+// reach gives the newest epoch, of those up to one, up to which everything is answered.
+func (p *proxy[K]) reach(newest uint64) uint64 {
+	switch {
+	case p.away:
+		return min(p.reached, newest)
+	case len(p.counts) > 0:
+		return min(p.counts[0].epoch-1, newest)
+	default:
+		return newest
+	}
+}
+
+func (p *proxy[K]) refusal(key K) (r refusal, ok bool) {
+	if p != nil {
+		r, ok = p.refused[key]
+	}
+	return r, ok
+}
+
 func (p *proxy[K]) pending(epoch uint64) bool {
 	if p.away {
 		return p.reached < epoch

@@ -15,6 +15,7 @@ import (
 
 	"headgate.dev/agent"
 	"headgate.dev/agent/git"
+	"headgate.dev/cmd/internal/branches"
 	"headgate.dev/cmd/internal/local"
 	"headgate.dev/proxy/process"
 	"headgate.dev/render"
@@ -129,7 +130,7 @@ func (f *upFlags) serve(ctx context.Context, stack *local.Stack, repo source, re
 	}()
 	var last agent.Outcome
 	var machine bool // what is wrong is wrong with this machine
-	var beside *branchWatch
+	var beside *branches.Watch
 	loop := &agent.Loop{
 		Source: repo, Target: stack, Liveness: stack,
 		Dir:        filepath.ToSlash(filepath.Join(repo.Dir(), f.path)),
@@ -138,7 +139,7 @@ func (f *upFlags) serve(ctx context.Context, stack *local.Stack, repo source, re
 		Report: func(o agent.Outcome) {
 			last = o
 			report.outcome(o)
-			beside.serves(o)
+			beside.Serves(o)
 			if machine = o.Kept == nil && ofMachine(o.Err); machine {
 				cancel() // at the start, somebody is there to choose another port
 			}
@@ -152,9 +153,7 @@ func (f *upFlags) serve(ctx context.Context, stack *local.Stack, repo source, re
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if beside != nil {
-			beside.run(ctx)
-		}
+		beside.Run(ctx)
 	}()
 	err := f.follow(ctx, loop, repo)
 	cancel()

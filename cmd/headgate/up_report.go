@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"headgate.dev/agent"
+	"headgate.dev/cmd/internal/branches"
 	"headgate.dev/cmd/internal/local"
 	"headgate.dev/schema"
 )
@@ -22,7 +23,7 @@ type reporter interface {
 	restarted(error)
 	outcome(agent.Outcome)
 	// branch tells what became of a branch beside it.
-	branch(branchEvent)
+	branch(branches.Event)
 }
 
 func (f *upFlags) reporter(s streams, repo source) reporter {

@@ -27,8 +27,7 @@ var (
 	// immutableText are the ways in which types of Kubernetes and rules of definitions say that a field stays as it is.
 	immutableText = regexp.MustCompile(`(?i)\bimmutable\b|may not (be )?changed? once set|(may not|must not|cannot|can not|can't) be (changed|updated|modified)|` +
 		`updates to \S+ spec for fields other than|pod updates may not change fields|may not change fields other than|cannot change roleRef`)
-	untriableText = regexp.MustCompile(`does not support dry run`)
-	quotaText     = regexp.MustCompile(`exceeded quota: `)
+	quotaText = regexp.MustCompile(`exceeded quota: `)
 	// undeclaredText: .spec.colour: field not declared in schema; unknown field "spec.colour".
 	undeclaredText = regexp.MustCompile(`: \.(\S+): field not declared in schema|unknown field "([^"]+)"`)
 	missingText    = regexp.MustCompile(`^namespaces "[^"]+" not found$`)

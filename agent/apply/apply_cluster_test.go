@@ -4,8 +4,6 @@ package apply
 
 import (
 	"errors"
-	"fmt"
-	"strings"
 	"testing"
 
 	"headgate.dev/agent/plan"
@@ -52,6 +50,13 @@ func TestClusterCalls(t *testing.T) {
 	w.apply(w.applier("shop"), configMap("a", "two")+configMap("c", "one"))
 	w.made("GET a", "GET c", "GET configmaps")
 
+	// What an object says about itself that is the server's is not sent back.
+	w.apply(a, "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: NS, uid: x, resourceVersion: '1', generation: 7, managedFields: []}\ndata: {key: two}\n"+
+		configMap("c", "one"))
+	w.made("TRY a", "PATCH a")
+	w.apply(a, configMap("a", "two")+configMap("c", "one"))
+	w.calls.take()
+
 	again := Request{Desired: w.set(configMap("a", "two") + configMap("c", "one")), Again: []object.ID{{Kind: "ConfigMap", Namespace: w.namespace, Name: "c"}}}
 	w.request(a, again)
 	w.made("TRY c", "PATCH c")
@@ -60,12 +65,9 @@ func TestClusterCalls(t *testing.T) {
 // Many objects are read by lists and written a few at a time.
 func TestClusterMany(t *testing.T) {
 	w := newWorld(t)
-	var b strings.Builder
-	for i := range 1000 {
-		b.WriteString(configMap(fmt.Sprintf("many-%d", i), "one"))
-	}
+	objects := many(1000)
 	a := w.applier("many")
-	if r := w.apply(a, b.String()); len(r.Written) != 1000 {
+	if r := w.apply(a, objects); len(r.Written) != 1000 {
 		t.Fatalf("%d were written", len(r.Written))
 	}
 	w.calls.mu.Lock()
@@ -78,7 +80,7 @@ func TestClusterMany(t *testing.T) {
 		t.Errorf("%d calls", calls)
 	}
 	w.calls.take()
-	w.apply(w.applier("many"), b.String())
+	w.apply(w.applier("many"), objects)
 	if got := w.calls.take(); len(got) > 5 {
 		t.Errorf("another process makes %d calls", len(got))
 	}

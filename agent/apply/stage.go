@@ -3,7 +3,6 @@ package apply
 import (
 	"context"
 	"errors"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -123,7 +122,7 @@ func (r *run) try(ctx context.Context, j *job) *Error {
 	}
 	for n := 1; ; n++ {
 		_, err := r.as.apply(ctx, j.target, j.id(), patch{content: j.content, dry: true, force: j.force})
-		if err == nil || untriable(err) {
+		if err == nil {
 			return nil
 		}
 		e := r.answered("trying", j.id(), j.Object, j.content, err)
@@ -184,12 +183,6 @@ func (r *run) leavesPart(o *object.Object, pointer string) bool {
 	return false
 }
 
-// untriable tells whether an object cannot be tried because an admission webhook has effects of its own.
-func untriable(err error) bool {
-	s, ok := statusOf(err)
-	return ok && s.Code == http.StatusBadRequest && untriableText.MatchString(s.Message)
-}
-
 // holding are kinds with which others go.
 var holding = []string{"Namespace", "CustomResourceDefinition"}
 
@@ -217,6 +210,9 @@ func (r *run) known(id object.ID) seen {
 	return r.seen[id]
 }
 
+// ofTheServer is metadata that an object has when it was copied out of a cluster. It says nothing about what is wanted, and would be refused.
+var ofTheServer = []string{"creationTimestamp", "deletionGracePeriodSeconds", "deletionTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"}
+
 // prepare makes the content to send. Where rules leave fields to others, it is made from the live object.
 func (r *run) prepare(ctx context.Context, j *job) *Error {
 	content, version := j.Object.Content, ""
@@ -233,6 +229,9 @@ func (r *run) prepare(ctx context.Context, j *job) *Error {
 		}
 	}
 	j.content = plan.Stamp(content, r.config.Owner, j.Key)
+	for _, key := range ofTheServer {
+		delete(j.metadata(), key)
+	}
 	if j.locked {
 		j.metadata()["resourceVersion"] = version
 	}

@@ -27,16 +27,17 @@ func (s *sandbox) git(args ...string) string {
 	return out
 }
 
-// onBranch commits a file on a branch without the work tree being there at any time.
+// onBranch commits a file on a branch without HEAD being there at any time.
 func (s *sandbox) onBranch(branch, name, content string) {
 	s.Helper()
+	parent := "HEAD"
+	if s.git("for-each-ref", "refs/heads/"+branch) != "" {
+		parent = "refs/heads/" + branch
+	}
+	s.git("read-tree", "--reset", "-u", parent)
 	must(s.TB, s.repo.Write(name, content))
 	s.git("add", "-A")
 	tree := s.git("write-tree")
-	parent := "HEAD"
-	if s.git("branch", "--list", branch) != "" {
-		parent = branch
-	}
 	commit := s.git("commit-tree", tree, "-p", parent, "-m", "On "+branch)
 	s.git("reset", "-q", "--hard")
 	s.git("clean", "-q", "-fd")

@@ -20,7 +20,7 @@ func TestPreviewDiff(t *testing.T) {
 	if code != 0 {
 		t.Fatalf("%d: %s", code, errs)
 	}
-	for _, want := range []string{"**Preview** http://shop-pr-42.preview.example.com\n", "| `shop.test /` | `default/shop:80` | `default/shop-v2:80` |",
+	for _, want := range []string{"**Preview** http://shop-pr-42.preview.example.com\n", "| `shop.test /` | `shop:80` | `shop-v2:80` |",
 		"rule kind", "1 change of traffic; objects: 1 added, 1 changed, 0 removed"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is not in\n%s", want, out)

@@ -70,8 +70,8 @@ var table = []row{
 		"speaks with people about texts; what they mean is decided elsewhere"},
 	{"agent", driver, []string{"agent/...", "render", "render/object", "schema"},
 		"one sync from commit to objects; whatever serves them is behind interfaces that it declares itself"},
-	{"agent/controller", edge, []string{"agent", "schema"},
-		"the controller-runtime edge: everything worth testing without it is in agent"},
+	{"agent/controller", edge, []string{"agent", "agent/...", "render", "render/object", "schema"},
+		"the controller-runtime edge: it joins the edges of one cluster; everything worth testing without it is in agent"},
 
 	{"proxy/kube", pure, []string{"schema", "proxy/incr"},
 		"a snapshot and its indexes: the same for an informer and for a rendered tree"},
@@ -128,7 +128,7 @@ type sole struct {
 }
 
 var libraries = []sole{
-	{"github.com/go-git", []string{"agent/git"},
+	{"github.com/go-git", []string{"agent/git/..."},
 		"its traps (whole ref lists, loose limits, worktree extensions) are answered in one place"},
 	{"github.com/fluxcd/pkg/git", []string{"agent/git"},
 		"its clone holds a repository several times over; we take credentials, URLs and verification"},

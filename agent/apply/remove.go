@@ -55,7 +55,12 @@ func (r *run) removeAll(ctx context.Context, ids []object.ID) ([]object.ID, erro
 func (r *run) remove(ctx context.Context, m *removal) *Error {
 	t, err := r.kinds.find(m.id, "")
 	if err != nil {
-		return r.answered("removing", m.id, nil, nil, err)
+		e := r.answered("removing", m.id, nil, nil, err)
+		if e.Reason == ReasonNotServed { // it went with its definition
+			r.unsee(m.id)
+			return nil
+		}
+		return e
 	}
 	for n := 1; ; n++ {
 		known, ok := r.lookAt(m.id)

@@ -17,7 +17,7 @@ import (
 type Want struct {
 	Group, Kind string
 	Name        types.NamespacedName
-	// UID of the object that was written or removed.
+	// UID of the object that was written or removed. Empty: whichever there is, as it is.
 	UID types.UID
 	// Generation that the object had after it was written; 0 for kinds that have none.
 	Generation int64
@@ -138,6 +138,8 @@ func (w *Want) takenIn(o kube.Object) bool {
 	switch {
 	case o == nil:
 		return w.Removed
+	case w.UID == "" && !w.Removed:
+		return true
 	case o.GetUID() != w.UID:
 		return w.Removed || later(o.GetResourceVersion(), w.ResourceVersion)
 	case w.Removed:

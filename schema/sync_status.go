@@ -50,6 +50,10 @@ type SyncStatus struct {
 	//
 	// +optional
 	Drift *SyncDriftStatus `json:"drift,omitempty"`
+	// Forge is about the Git host, where spec.forge says something of it.
+	//
+	// +optional
+	Forge *SyncForgeStatus `json:"forge,omitempty"`
 	// History of the last commits, the newest first.
 	//
 	// Limits: at most 20.

@@ -40,7 +40,7 @@ type owned struct {
 	// seen is held until it is known what came of it.
 	writing            int
 	correcting, trying bool
-	held            *sight
+	held               *sight
 	// failures in a row of corrections or dry runs, and when the next may be.
 	failures int
 	retry    time.Time

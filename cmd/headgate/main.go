@@ -117,7 +117,7 @@ Exit codes: 0 fine, 1 the input is wrong, 2 usage, 3 the environment (no Envoy, 
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(upCommand(s), renderCommand(s), validateCommand(s), explainCommand(s), diffCommand(s), schemaCommand(s),
+	root.AddCommand(upCommand(s), renderCommand(s), validateCommand(s), explainCommand(s), diffCommand(s), previewCommand(s), schemaCommand(s),
 		installCommand(s), controllerCommand(s), proxyCommand(s), versionCommand(s))
 	for _, c := range append(root.Commands(), root) {
 		check := c.Args

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"headgate.dev/deploy/testcluster/internal/postgres"
 )
 
 // cniDirs are where distributions keep the CNI plugins.
@@ -29,6 +31,14 @@ func MissingPackages() []string {
 	}
 	slices.Sort(missing)
 	return missing
+}
+
+// MissingForTests names the Debian packages that the cluster does without and that tests need.
+func MissingForTests() []string {
+	if postgres.Installed() {
+		return nil
+	}
+	return []string{"postgresql"}
 }
 
 // found looks where the node looks too, whatever the path of the user.
@@ -72,6 +82,11 @@ func Fit() error {
 func InstallPackages(packages []string) error {
 	if os.Geteuid() != 0 || !found("apt-get") {
 		return fmt.Errorf("installing %s needs root and apt-get; install them with the package manager of this machine", strings.Join(packages, " "))
+	}
+	if slices.Contains(packages, "postgresql") {
+		if err := postgres.WithoutServer(); err != nil {
+			return err
+		}
 	}
 	for _, args := range [][]string{{"update", "-qq"}, append([]string{"install", "-qq", "-y", "--no-install-recommends"}, packages...)} {
 		cmd := exec.Command("apt-get", args...)

@@ -61,7 +61,7 @@ func (f *waitFlags) now(ctx context.Context, p Program, name string) error {
 		return err
 	}
 	if s.Spec.Suspend {
-		return fmt.Errorf("Sync %s/%s is suspended: %s resume %s", s.Namespace, s.Name, p.Name, syncs.Ref(s))
+		return fmt.Errorf("asking for a look: Sync %s/%s is suspended: %s resume %s", s.Namespace, s.Name, p.Name, syncs.Ref(s))
 	}
 	progress := &syncs.Progress{Request: time.Now().UTC().Format(time.RFC3339Nano), Before: s.Status.Revision}
 	bounded, stop := short(ctx)
@@ -73,7 +73,7 @@ func (f *waitFlags) now(ctx context.Context, p Program, name string) error {
 	if f.wait {
 		return c.follow(ctx, s, progress, f.timeout)
 	}
-	fmt.Fprintf(p.Out, "asked for a look at %s; %s status %s says what came of it, --wait waits for it\n", s.Spec.URL, p.Name, syncs.Ref(s))
+	fmt.Fprintf(p.Out, "asked for a look at %s\n%s status %s   says what came of it; --wait waits for it\n", s.Spec.URL, p.Name, syncs.Ref(s))
 	return nil
 }
 
@@ -125,11 +125,6 @@ func (f *waitFlags) rollback(ctx context.Context, p Program, undo bool, args []s
 	if err != nil {
 		return err
 	}
-	if pin == s.Spec.Pin {
-		fmt.Fprintln(p.Out, text+" already")
-	} else {
-		fmt.Fprintln(p.Out, text)
-	}
 	progress := &syncs.Progress{Before: s.Status.Revision}
 	bounded, stop := short(ctx)
 	defer stop()
@@ -140,11 +135,13 @@ func (f *waitFlags) rollback(ctx context.Context, p Program, undo bool, args []s
 	if s, err = c.patch(bounded, s, map[string]any{"spec": map[string]any{"pin": value}}); err != nil {
 		return err
 	}
-	switch {
-	case f.wait:
-		return c.follow(ctx, s, progress, f.timeout)
-	case s.Spec.Suspend:
+	fmt.Fprintln(p.Out, text)
+	if s.Spec.Suspend {
 		fmt.Fprintf(p.Out, "it is suspended, so nothing happens before: %s resume %s\n", p.Name, syncs.Ref(s))
+		return nil
+	}
+	if f.wait {
+		return c.follow(ctx, s, progress, f.timeout)
 	}
 	return nil
 }
@@ -167,7 +164,7 @@ func target(p Program, s *schema.Sync, undo bool, commit []string) (pin, text st
 		}
 		pin = syncs.Hash(before.Revision)
 	}
-	return pin, fmt.Sprintf("Sync %s is pinned to %s; to follow the repository again: %s rollback %s --undo", name, pin, p.Name, syncs.Ref(s)), nil
+	return pin, fmt.Sprintf("Sync %s is pinned to %s\n%s rollback %s --undo   follows the repository again", name, pin, p.Name, syncs.Ref(s)), nil
 }
 
 func suspendCommand(p Program) *cobra.Command {

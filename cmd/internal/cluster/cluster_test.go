@@ -57,7 +57,7 @@ func TestWithoutCluster(t *testing.T) {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(code)
-			_, _ = w.Write([]byte(body)) //nolint:errcheck // the client sees what is missing
+			_, _ = w.Write([]byte(body))
 		}))
 		t.Cleanup(server.Close)
 		return server.URL

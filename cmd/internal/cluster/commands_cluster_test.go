@@ -26,6 +26,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/config"
 	ctrlconfig "sigs.k8s.io/controller-runtime/pkg/config"
@@ -34,6 +35,7 @@ import (
 
 	"headgate.dev/agent/controller"
 	"headgate.dev/cmd/internal/lab"
+	"headgate.dev/schema"
 )
 
 // world is a cluster with a namespace of the test's own, a repository that is served over HTTP, and an agent in this process.
@@ -80,6 +82,7 @@ func newWorld(t *testing.T, namespace string) *world {
 			t.Errorf("the agent ended: %v", err)
 		}
 	}))
+	t.Cleanup(w.end)
 	return w
 }
 
@@ -106,6 +109,8 @@ func (w *world) freshNamespace() {
 	w.Helper()
 	n := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.namespace}}
 	w.must(client.IgnoreNotFound(w.client.Delete(w.Context(), n.DeepCopy())))
+	w.letGo()
+	limit := time.After(time.Minute)
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -117,18 +122,42 @@ func (w *world) freshNamespace() {
 			w.Fatal(err)
 		}
 		select {
-		case <-w.Context().Done():
+		case <-limit:
 			w.Fatal(err)
 		case <-tick.C:
 		}
 	}
-	w.Cleanup(func() { w.must(w.client.Delete(context.Background(), n)) })
 	w.must(w.client.Create(w.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "deployer"}}))
 	w.must(w.client.Create(w.Context(), &rbacv1.RoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "deployer"},
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
 		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: w.namespace, Name: "deployer"}},
 	}))
+}
+
+// letGo takes the finalizers from the Syncs of the namespace, which nobody follows any more.
+func (w *world) letGo() {
+	w.Helper()
+	var list schema.SyncList
+	w.must(w.client.List(w.Context(), &list, client.InNamespace(w.namespace)))
+	for i := range list.Items {
+		w.must(client.IgnoreNotFound(w.client.Patch(w.Context(), &list.Items[i], client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`)))))
+	}
+}
+
+// end removes the Syncs while the agent is there to do it, and the namespace.
+func (w *world) end() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	err := w.client.DeleteAllOf(ctx, &schema.Sync{}, client.InNamespace(w.namespace))
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for list := (schema.SyncList{}); err == nil; <-tick.C {
+		if err = w.client.List(ctx, &list, client.InNamespace(w.namespace)); err == nil && len(list.Items) == 0 {
+			break
+		}
+	}
+	w.must(errors.Join(err, w.client.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.namespace}})))
 }
 
 func (w *world) serve() {
@@ -182,35 +211,37 @@ func (w *world) has(out string, patterns ...string) {
 	}
 }
 
-func httpService(name, host string) string {
-	return "apiVersion: headgate.dev/v1alpha1\nkind: ServiceSpec\nmetadata: {name: " + name + "}\nspec:\n  gateway: edge/public\n  hosts: [" + host + "]\n  port: 8080\n"
+func configMap(name, value string) string {
+	return "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: " + name + "}\ndata: {host: " + value + "}\n"
 }
+
+const typo = "apiVersion: headgate.dev/v1alpha1\nkind: ServiceSpec\nmetadata: {name: cart}\nspec:\n  hosts: [cart.example.com]\n  hsts: true\n"
 
 // TestClusterCommands has a repository followed by the commands alone: made, live, refused, rolled back, suspended and resumed.
 func TestClusterCommands(t *testing.T) {
 	w := newWorld(t, "headgate-commands")
-	first := w.commit("Begin", "shop.yaml", httpService("shop", "shop.example.com"))
+	first := w.commit("Begin", "shop.yaml", configMap("shop", "shop.example.com"))
 	create := "create sync shop --branch main --service-account deployer --interval 1h --url " + w.url
 	w.has(w.ok(create+" --wait --timeout 1m"), "shop created", "fetch  main@"+first[:7]+` "Begin" by Ada`, "apply  main@"+first[:7], "live   ")
 	w.has(w.ok(create), "shop unchanged")
 	w.has(w.ok("status shop"), `Revision +main@`+first[:7]+` +"Begin" by Ada, `, "Live +yes", "Objects +1 owned")
 
-	second := w.commit("Move the shop", "shop.yaml", httpService("shop", "store.example.com"))
+	second := w.commit("Move the shop", "shop.yaml", configMap("shop", "store.example.com"))
 	w.has(w.ok("sync shop --now --wait --timeout 1m"), "fetch  main@"+second[:7], "live   ")
 	w.has(w.ok("sync shop --now --wait --timeout 1m"), "nothing new", "live   ")
 
-	bad := w.commit("Typo", "shop.yaml", httpService("shop", "store.example.com")+"  hsts: true\n")
+	bad := w.commit("Typo", "cart.yaml", typo)
 	out, _, err := run(t, "sync", "shop", "--now", "--wait", "--timeout", "1m", "-n", w.namespace)
 	if !errors.Is(err, ErrNotLive) {
 		t.Errorf("a refused commit: %v", err)
 	}
-	w.has(out, "fetch  main@"+bad[:7]+` "Typo" by Ada`, `RenderFailed: main@`+bad[:7]+`: shop.yaml:8:3: spec.hsts: `, "mend the files")
-	w.has(w.ok("status shop"), "Revision +main@"+second[:7], "Tried +main@"+bad[:7]+` +"Typo" by Ada, refused`, `shop.yaml:8:3`, "Next +mend the files")
+	w.has(out, "fetch  main@"+bad[:7]+` "Typo" by Ada`, `RenderFailed: main@`+bad[:7]+`: cart.yaml:6:3: spec.hsts: `, "mend the files")
+	w.has(w.ok("status shop"), "Revision +main@"+second[:7], "Tried +main@"+bad[:7]+` +"Typo" by Ada, refused`, `cart.yaml:6:3`, "Next +mend the files")
 	w.has(w.ok("history shop"), `  main@`+bad[:7]+` .*Refused`, `\* main@`+second[:7]+` .*Applied +after .* "Move the shop" by Ada`, `  main@`+first[:7]+` .*Applied`)
 
 	w.has(w.ok("rollback shop --wait --timeout 1m"), "pinned to "+first, "live   ")
 	w.has(w.ok("status shop"), "Revision +main@"+first[:7]+" .* · pinned", "rollback shop -n "+w.namespace+" --undo")
-	w.commit("Mend", "shop.yaml", httpService("shop", "new.example.com"))
+	w.commit("Mend", "cart.yaml", "")
 	w.ok("sync shop --now --wait --timeout 1m")
 	w.has(w.ok("get syncs"), "NAME +REVISION +LIVE +READY +MESSAGE +AGE", "shop +main@"+first[:7]+" +True +True +pinned; ")
 	w.has(w.ok("rollback shop --undo --wait --timeout 1m"), "follows its repository", `"Mend" by Ada`, "live   ")
@@ -227,8 +258,8 @@ func TestClusterCommands(t *testing.T) {
 // TestClusterGet holds what is printed for machines, and what is said of what is not there.
 func TestClusterGet(t *testing.T) {
 	w := newWorld(t, "headgate-commands-get")
-	w.commit("Begin", "shop.yaml", httpService("shop", "shop.example.com"))
-	for _, name := range []string{"shop", "cart"} {
+	w.commit("Begin", "shop.yaml", configMap("shop", "shop.example.com"))
+	for _, name := range []string{"till", "cart"} {
 		w.ok("create sync " + name + " --suspend --url " + w.url)
 	}
 	var list struct {
@@ -242,29 +273,30 @@ func TestClusterGet(t *testing.T) {
 	if list.Kind != "List" || len(list.Items) != 2 || list.Items[0].Kind != "Sync" || list.Items[0].APIVersion != "headgate.dev/v1alpha1" || !list.Items[0].Spec.Suspend {
 		t.Errorf("as JSON: %+v", list)
 	}
-	w.has(w.ok("get sync/shop -o yaml"), "(?m)^kind: Sync$", "(?m)^  suspend: true$")
-	w.has(w.ok("status shop -o json"), `"kind": "Sync"`)
-	if out := w.ok("get -o name"); out != "sync.headgate.dev/cart\nsync.headgate.dev/shop\n" {
+	w.has(w.ok("get sync/till -o yaml"), "(?m)^kind: Sync$", "(?m)^  suspend: true$")
+	w.has(w.ok("status till -o json"), `"kind": "Sync"`)
+	if out := w.ok("get -o name"); out != "sync.headgate.dev/cart\nsync.headgate.dev/till\n" {
 		t.Errorf("names: %q", out)
 	}
 	w.has(w.ok("get sync cart -o wide"), "URL +SUSPENDED", "true")
 	if out := w.ok("get syncs -l team=b"); out != "" {
 		t.Errorf("nothing fits, and there is %q", out)
 	}
-	w.has(w.ok("__complete status --"), "--kubeconfig")
-	w.has(w.ok("__complete status -n "+w.namespace+" s"), "(?m)^shop$")
+	out, _, err := run(t, "__complete", "status", "-n", w.namespace, "t")
+	w.must(err)
+	w.has(out, "(?m)^till$")
 	for line, want := range map[string]string{
-		"status shpo":                 "did you mean shop?",
+		"status tlil":                 "did you mean till?",
 		"get sync crt":                "did you mean cart?",
 		"get preview x":               "there is no Preview x",
-		"status shop --context other": "no such context",
+		"status till --context other": "no such context",
 	} {
 		_, _, err := run(t, append(strings.Fields(line), "-n", w.namespace)...)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v; expected %q", line, err, want)
 		}
 	}
-	_, _, err := run(t, "status", "shop", "-n", "default")
+	_, _, err = run(t, "status", "till", "-n", "default")
 	if err == nil || !strings.Contains(err.Error(), "there is one in "+w.namespace) {
 		t.Errorf("in the wrong namespace: %v", err)
 	}

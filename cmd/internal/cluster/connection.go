@@ -97,7 +97,7 @@ func kinds() (*runtime.Scheme, meta.RESTMapper, error) {
 	mapper.Add(corev1.SchemeGroupVersion.WithKind("Secret"), meta.RESTScopeNamespace)
 	mapper.Add(corev1.SchemeGroupVersion.WithKind("ConfigMap"), meta.RESTScopeNamespace)
 	mapper.Add(corev1.SchemeGroupVersion.WithKind("Namespace"), meta.RESTScopeRoot)
-	mapper.Add(gwv1.SchemeGroupVersion.WithKind("Gateway"), meta.RESTScopeNamespace)
+	mapper.Add(runtimeschema.GroupVersion(gwv1.GroupVersion).WithKind("Gateway"), meta.RESTScopeNamespace)
 	return scheme, mapper, nil
 }
 

@@ -185,6 +185,6 @@ func (c *connection) make(ctx context.Context, name string, content map[string]a
 	case found:
 		did = "changed"
 	}
-	fmt.Fprintf(c.program.Out, "Sync %s/%s %s; %s status %s says how it is doing\n", s.Namespace, s.Name, did, c.program.Name, syncs.Ref(s))
+	fmt.Fprintf(c.program.Out, "Sync %s/%s %s\n%s status %s   says how it is doing\n", s.Namespace, s.Name, did, c.program.Name, syncs.Ref(s))
 	return s, nil
 }

@@ -53,7 +53,7 @@ func (c *connection) follow(ctx context.Context, s *schema.Sync, progress *syncs
 		next, err := c.change(ctx, s)
 		switch {
 		case errors.Is(ctx.Err(), context.DeadlineExceeded):
-			return fmt.Errorf("Sync %s/%s is not live after %s (last: %s); it goes on in the cluster: %s status %s",
+			return fmt.Errorf("waiting: Sync %s/%s is not live after %s (last: %s); it goes on in the cluster: %s status %s",
 				s.Namespace, s.Name, limit, strings.Join(strings.Fields(last), " "), c.program.Name, syncs.Ref(s))
 		case ctx.Err() != nil:
 			return fmt.Errorf("no longer waiting; it goes on in the cluster: %s status %s", c.program.Name, syncs.Ref(s))

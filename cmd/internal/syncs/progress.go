@@ -16,8 +16,7 @@ type Progress struct {
 	// Before is the revision that was applied when it was asked.
 	Before string
 
-	seen, applied, problem, reach string
-	waiting                       bool
+	seen, applied, problem, waiting, reach string // what was told last
 }
 
 // Outcome is how it ended.
@@ -43,38 +42,36 @@ func (p *Progress) Next(t Teller, s *schema.Sync) (lines []string, outcome Outco
 	if !p.heard(s) {
 		return nil, Underway
 	}
-	say := func(memory *string, key, line string) {
-		if *memory != key {
-			*memory = key
-			lines = append(lines, line)
-		}
-	}
 	if r := s.Status.AttemptedRevision; r != "" {
-		say(&p.seen, r, "fetch  "+Short(r)+p.new(s, r))
+		lines = said(&p.seen, r, lines, "fetch  "+Short(r)+p.new(s, r))
 	}
 	ready, stalled := condition(s, schema.SyncReady), statusOf(s, schema.SyncStalled) == metav1.ConditionTrue
 	switch {
 	case ready == nil:
 		return lines, Underway
 	case ready.Status == metav1.ConditionFalse && (stalled || ready.Reason == agent.ReasonUnhealthy):
-		say(&p.problem, ready.Message, ready.Reason+": "+ready.Message)
+		lines = said(&p.problem, ready.Message, lines, ready.Reason+": "+ready.Message)
 		return append(lines, t.remedy(s, ready.Reason)...), Failed
 	case ready.Status == metav1.ConditionFalse:
-		say(&p.problem, ready.Message, ready.Reason+", tried again by itself: "+ready.Message)
+		return said(&p.problem, ready.Message, lines, ready.Reason+", tried again by itself: "+ready.Message), Underway
+	case s.Status.Revision != s.Status.AttemptedRevision:
 		return lines, Underway
 	}
-	if s.Status.Revision != s.Status.AttemptedRevision {
-		return lines, Underway
-	}
-	say(&p.applied, s.Status.Revision, "apply  "+appliedWords(s))
+	lines = said(&p.applied, s.Status.Revision, lines, "apply  "+appliedWords(s))
 	if ready.Status != metav1.ConditionTrue {
-		if !p.waiting {
-			lines, p.waiting = append(lines, "wait   "+ready.Message), true
-		}
-		return lines, Underway
+		return said(&p.waiting, ready.Message, lines, "wait   "+ready.Message), Underway
 	}
 	more, outcome := p.live(t, s)
 	return append(lines, more...), outcome
+}
+
+// said appends a line, unless what it is about is what the memory has already.
+func said(memory *string, about string, lines []string, line string) []string {
+	if *memory == about {
+		return lines
+	}
+	*memory = about
+	return append(lines, line)
 }
 
 // heard tells whether the status is about what was asked.
@@ -99,7 +96,7 @@ func appliedWords(s *schema.Sync) string {
 		text += " " + took(h.Duration) + " after it was seen"
 	}
 	if s.Status.Inventory != nil {
-		text += fmt.Sprintf(", %d objects", s.Status.Inventory.Objects)
+		text += fmt.Sprintf(", %d owned", s.Status.Inventory.Objects)
 	}
 	return text
 }

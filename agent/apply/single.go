@@ -79,8 +79,8 @@ func (a *Applier) Read(ctx context.Context, id object.ID, version string) (map[s
 	return live.Object, nil
 }
 
-// Try gives what an apply of the content would return for an object, by a dry run.
-func (a *Applier) Try(ctx context.Context, o *object.Object, content map[string]any) (map[string]any, error) {
+// DryRun gives what an apply of the content would return for an object, by a dry run.
+func (a *Applier) DryRun(ctx context.Context, o *object.Object, content map[string]any) (map[string]any, error) {
 	return a.single(ctx, "trying", o, patch{content: content, dry: true, force: true})
 }
 

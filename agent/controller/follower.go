@@ -289,7 +289,7 @@ func (f *follower) try(id object.ID) {
 	account, rules := f.account, f.rules
 	f.call(func(ctx context.Context) {
 		content := plan.Stamp(o.Content, f.owner, plan.Key(o, rules))
-		live, err := account.Try(ctx, o, content)
+		live, err := account.DryRun(ctx, o, content)
 		if err != nil {
 			f.log.Warn("finding out what an apply returns", "error", err)
 			live = nil

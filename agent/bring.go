@@ -19,10 +19,8 @@ import (
 
 // permit sees whether a commit may be brought at all.
 func (d *Driver) permit(ctx context.Context, c *git.Commit) error {
-	if d.inputs.keys != nil {
-		if err := verify(c, d.sync.Spec.Verify.Mode, *d.inputs.keys); err != nil {
-			return d.refused(ReasonVerify, c.Short()+": "+err.Error(), err)
-		}
+	if err := d.verify(c); err != nil {
+		return d.refused(ReasonVerify, c.Short()+": "+err.Error(), err)
 	}
 	if _, applied, ok := cutRevision(d.kept); ok && d.sync.Spec.Monotonic && d.sync.Spec.Pin == "" {
 		switch after, err := d.handle.Descends(ctx, c, applied); {
@@ -44,18 +42,23 @@ func (d *Driver) permit(ctx context.Context, c *git.Commit) error {
 	return nil
 }
 
-// verify checks the signatures that a mode wants.
-func verify(c *git.Commit, mode schema.VerifyMode, keys git.Keys) error {
-	if mode != schema.VerifyHEAD && mode != "" {
-		if _, err := c.VerifyTag(keys); err != nil {
+// verify checks the signatures that the Sync asks for.
+func (d *Driver) verify(c *git.Commit) error {
+	if d.inputs.keys == nil {
+		return nil
+	}
+	mode := d.sync.Spec.Verify.Mode
+	if mode != schema.VerifyTag {
+		if _, err := c.Verify(*d.inputs.keys); err != nil {
 			return err
 		}
 	}
-	if mode == schema.VerifyTag {
-		return nil
+	if mode == schema.VerifyTag || mode == schema.VerifyTagAndHEAD {
+		if _, err := c.VerifyTag(*d.inputs.keys); err != nil {
+			return err
+		}
 	}
-	_, err := c.Verify(keys)
-	return err
+	return nil
 }
 
 // refused is a commit of which nothing is written, and that does not become better by itself.

@@ -304,7 +304,7 @@ func TestDriverRefuses(t *testing.T) {
 		}, "False RenderFailed: COMMIT: b.yaml:3:32: metadata.namespace: ConfigMap team-c/b is in namespace team-c, and the Sync's targetNamespace is team-b"},
 		{"not signed", func(l *lab) {
 			l.sync.Spec.Verify = &schema.SyncVerify{SecretRef: schema.SyncSecret{Name: "keys"}}
-			l.cluster.secrets = map[string]map[string][]byte{"keys": {"ada": []byte("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIApI8wF5133FU2GDyDEaU9z79c3FG9IVym+N0XGuHftN")}}
+			l.cluster.secrets = map[string]map[string][]byte{"keys": {"ada": []byte("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGrJLPMU+k0mMjuA3jrEgb8x9BLxbHNJkMvGG4Vo5mPp ada")}}
 		}, "False NotVerified: COMMIT: verifying the signature of REVISION: the commit is not signed"},
 		{"another Sync first", func(l *lab) {
 			l.sync.Spec.DependsOn = []schema.SyncReference{{Name: "platform", Namespace: "infra"}}

@@ -62,7 +62,8 @@ func readInputs(ctx context.Context, s *schema.Sync, r Reader, limits git.Limits
 		}
 		keys, err := git.KeysFromSecret(data)
 		if err != nil {
-			return nil, &Problem{Reason: ReasonInput, Stalled: true, Err: err, Message: fmt.Sprintf("spec.verify.secretRef: Secret %s: %v", v.SecretRef.Name, err)}
+			return nil, &Problem{Reason: ReasonInput, Stalled: true, Err: err,
+				Message: fmt.Sprintf("spec.verify.secretRef: Secret %s: %v", v.SecretRef.Name, err)}
 		}
 		in.keys = &keys
 	}

@@ -3,14 +3,8 @@ package schema
 // ForgeKind is the kind of a Git host: whose API it speaks, and how it signs its webhooks.
 type ForgeKind string
 
-// Values of ForgeKind.
-const (
-	ForgeGitHub ForgeKind = "github"
-	ForgeGitea  ForgeKind = "gitea"
-	ForgeGitLab ForgeKind = "gitlab"
-	// ForgeGeneric is whatever can sign a webhook; it has no API.
-	ForgeGeneric ForgeKind = "generic"
-)
+// ForgeGeneric is whatever can sign a webhook; it has no API. The other values are github, gitea and gitlab.
+const ForgeGeneric ForgeKind = "generic"
 
 // SyncForge is the Git host as more than a repository.
 //

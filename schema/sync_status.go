@@ -46,14 +46,14 @@ type SyncStatus struct {
 	//
 	// +optional
 	Inventory *SyncInventory `json:"inventory,omitempty"`
-	// Drift is what of it others changed.
-	//
-	// +optional
-	Drift *SyncDriftStatus `json:"drift,omitempty"`
 	// Forge is about the Git host, where spec.forge says something of it.
 	//
 	// +optional
 	Forge *SyncForgeStatus `json:"forge,omitempty"`
+	// Drift is what of it others changed.
+	//
+	// +optional
+	Drift *SyncDriftStatus `json:"drift,omitempty"`
 	// History of the last commits, the newest first.
 	//
 	// Limits: at most 20.

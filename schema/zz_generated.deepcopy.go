@@ -1070,14 +1070,14 @@ func (in *SyncStatus) DeepCopyInto(out *SyncStatus) {
 		*out = new(SyncInventory)
 		(*in).DeepCopyInto(*out)
 	}
-	if in.Drift != nil {
-		in, out := &in.Drift, &out.Drift
-		*out = new(SyncDriftStatus)
-		**out = **in
-	}
 	if in.Forge != nil {
 		in, out := &in.Forge, &out.Forge
 		*out = new(SyncForgeStatus)
+		**out = **in
+	}
+	if in.Drift != nil {
+		in, out := &in.Drift, &out.Drift
+		*out = new(SyncDriftStatus)
 		**out = **in
 	}
 	if in.History != nil {

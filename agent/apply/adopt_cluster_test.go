@@ -121,7 +121,7 @@ func TestClusterConflict(t *testing.T) {
 		t.Error("an edit is stronger than Git")
 	}
 	w.patch(configs, "a", "flagger", `{"data":{"key":"steered"}}`)
-	w.fails(a, Request{Desired: w.set(configMap("a", "newest"))}, ReasonConflict)
+	w.says(w.fails(a, Request{Desired: w.set(configMap("a", "newest"))}, ReasonConflict), "data.key is owned by flagger")
 	if w.value("a") != "steered" {
 		t.Error("a controller's field was taken over")
 	}

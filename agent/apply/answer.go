@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 
@@ -27,8 +29,7 @@ var (
 	// immutableText are the ways in which types of Kubernetes and rules of definitions say that a field stays as it is.
 	immutableText = regexp.MustCompile(`(?i)\bimmutable\b|may not (be )?changed? once set|(may not|must not|cannot|can not|can't) be (changed|updated|modified)|` +
 		`updates to \S+ spec for fields other than|pod updates may not change fields|may not change fields other than|cannot change roleRef`)
-	untriableText = regexp.MustCompile(`does not support dry run`)
-	quotaText     = regexp.MustCompile(`exceeded quota: `)
+	quotaText = regexp.MustCompile(`exceeded quota: `)
 	// undeclaredText: .spec.colour: field not declared in schema; unknown field "spec.colour".
 	undeclaredText = regexp.MustCompile(`: \.(\S+): field not declared in schema|unknown field "([^"]+)"`)
 	missingText    = regexp.MustCompile(`^namespaces "[^"]+" not found$`)
@@ -47,9 +48,12 @@ func (r *run) answered(doing string, id object.ID, o *object.Object, applied map
 	}
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
-		e.Message = r.mask.text(err.Error(), o)
-		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-			e.Reason, e.Message = ReasonTimeout, err.Error()
+		e.Message = r.mask.text(network(err), o)
+		switch {
+		case errors.Is(err, context.DeadlineExceeded):
+			e.Reason, e.Message = ReasonTimeout, "there was no time left"
+		case errors.Is(err, context.Canceled):
+			e.Reason, e.Message = ReasonTimeout, "it was given up"
 		}
 		return e
 	}
@@ -72,6 +76,21 @@ func (r *run) answered(doing string, id object.ID, o *object.Object, applied map
 		e.Message += "; set force on the Sync to have it deleted and made again"
 	}
 	return e
+}
+
+// network says why there is no answer, without the address and the ports, which are others each time.
+func network(err error) string {
+	var operation *net.OpError
+	var call *url.Error
+	switch {
+	case errors.As(err, &operation):
+		err = operation.Err
+	case errors.As(err, &call):
+		err = call.Err
+	default:
+		return err.Error()
+	}
+	return "the API server does not answer: " + err.Error()
 }
 
 func causesOf(s metav1.Status) []metav1.StatusCause {

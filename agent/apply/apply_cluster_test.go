@@ -4,8 +4,6 @@ package apply
 
 import (
 	"errors"
-	"fmt"
-	"strings"
 	"testing"
 
 	"headgate.dev/agent/plan"
@@ -52,6 +50,13 @@ func TestClusterCalls(t *testing.T) {
 	w.apply(w.applier("shop"), configMap("a", "two")+configMap("c", "one"))
 	w.made("GET a", "GET c", "GET configmaps")
 
+	// What an object says about itself that is the server's is not sent back.
+	w.apply(a, "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: NS, uid: x, resourceVersion: '1', generation: 7, managedFields: []}\ndata: {key: two}\n"+
+		configMap("c", "one"))
+	w.made("TRY a", "PATCH a")
+	w.apply(a, configMap("a", "two")+configMap("c", "one"))
+	w.calls.take()
+
 	again := Request{Desired: w.set(configMap("a", "two") + configMap("c", "one")), Again: []object.ID{{Kind: "ConfigMap", Namespace: w.namespace, Name: "c"}}}
 	w.request(a, again)
 	w.made("TRY c", "PATCH c")
@@ -60,12 +65,9 @@ func TestClusterCalls(t *testing.T) {
 // Many objects are read by lists and written a few at a time.
 func TestClusterMany(t *testing.T) {
 	w := newWorld(t)
-	var b strings.Builder
-	for i := range 1000 {
-		b.WriteString(configMap(fmt.Sprintf("many-%d", i), "one"))
-	}
+	objects := many(1000)
 	a := w.applier("many")
-	if r := w.apply(a, b.String()); len(r.Written) != 1000 {
+	if r := w.apply(a, objects); len(r.Written) != 1000 {
 		t.Fatalf("%d were written", len(r.Written))
 	}
 	w.calls.mu.Lock()
@@ -78,7 +80,7 @@ func TestClusterMany(t *testing.T) {
 		t.Errorf("%d calls", calls)
 	}
 	w.calls.take()
-	w.apply(w.applier("many"), b.String())
+	w.apply(w.applier("many"), objects)
 	if got := w.calls.take(); len(got) > 5 {
 		t.Errorf("another process makes %d calls", len(got))
 	}
@@ -162,5 +164,42 @@ func TestClusterTwoOwners(t *testing.T) {
 	r = w.apply(w.applier("former"), configMap("d", "one"))
 	if len(r.Released) != 1 || w.value("c") != "two" || w.inventory("former") != "d" {
 		t.Errorf("%+v; %s", r, w.inventory("former"))
+	}
+}
+
+// What an apply would do is known before it, and nothing is written to know it.
+func TestClusterTry(t *testing.T) {
+	w := newWorld(t)
+	a := w.applier("shop")
+	w.apply(a, configMap("a", "one")+configMap("b", "one")+configMap("c", "one"))
+	w.calls.take()
+	next := configMap("a", "two") + configMap("c", "one") + configMap("d", "two") +
+		"---\napiVersion: v1\nkind: Service\nmetadata: {name: e, namespace: NS}\nspec: {ports: [{port: 70000}]}\n"
+	person, err := New(Config{REST: w.config, Kinds: a.config.Kinds, Owner: w.owner("shop"), Person: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range []*Applier{a, person} {
+		got, err := a.Try(w.ctx, Request{Desired: w.set(next)})
+		if err != nil || len(got.Trials) != 3 || got.Unchanged != 1 || len(got.Removals) != 1 || got.Removals[0].Name != "b" {
+			t.Fatalf("%+v, %v", got, err)
+		}
+		value := func(live map[string]any) any {
+			data, _ := live["data"].(map[string]any)
+			return data["key"]
+		}
+		changed, made, wrong := got.Trials[0], got.Trials[1], got.Trials[2]
+		if value(changed.Live) != "one" || value(changed.Would) != "two" || made.Live != nil || value(made.Would) != "two" {
+			t.Errorf("%+v", got.Trials)
+		}
+		if wrong.Err == nil || wrong.Err.Reason != ReasonInvalid || changed.Err != nil {
+			t.Errorf("%v", wrong.Err)
+		}
+	}
+	if w.value("a") != "one" || w.value("b") != "one" || w.value("d") != "" || w.inventory("shop") != "a b c" {
+		t.Error("something was written")
+	}
+	if _, err := New(Config{REST: w.config, Kinds: a.config.Kinds, Owner: w.owner("shop")}); err == nil {
+		t.Error("no account is needed")
 	}
 }

@@ -4,10 +4,24 @@ package apply
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
+	"math/big"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +30,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	kube "k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
 
 	"headgate.dev/agent/plan"
 	"headgate.dev/render/object"
@@ -148,7 +163,7 @@ func TestClusterBrokenInventory(t *testing.T) {
 	a = w.applier("shop")
 	w.apply(a, configMap("a", "one"))
 	w.apply(w.applier("shop"), configMap("a", "one")+configMap("d", "one"))
-	w.fails(a, Request{Desired: w.set(configMap("a", "one") + configMap("e", "one"))}, ReasonChanged)
+	w.says(w.fails(a, Request{Desired: w.set(configMap("a", "one") + configMap("e", "one"))}, ReasonChanged), "writing the inventory of Sync NS/shop: ")
 	w.apply(a, configMap("a", "one")+configMap("e", "one"))
 	if w.value("d") != "" || w.inventory("shop") != "a e" {
 		t.Errorf("inventory %s", w.inventory("shop"))
@@ -495,27 +510,221 @@ func (w *world) routeStatus(name, accepted string) {
 	}
 }
 
-// An API server that goes away and comes back.
+// An API server goes away in the middle of an apply and comes back: the apply ends at once with an error that can be retried, and the next one does
+// the rest.
 func TestClusterServerAway(t *testing.T) {
 	w := newWorld(t)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	proxy := w.newProxy()
+	cfg := rest.CopyConfig(w.config)
+	host, err := url.Parse(cfg.Host)
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener.Close()
-	cfg := *w.config
-	cfg.Host = "https://" + listener.Addr().String()
-	kinds, err := NewKinds(&cfg)
+	if cfg.TLSClientConfig.ServerName == "" && !cfg.Insecure {
+		cfg.TLSClientConfig.ServerName = host.Hostname()
+	}
+	cfg.Host = "https://" + proxy.address
+	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper { return w.calls.around(next) })
+	kinds, err := NewKinds(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := New(Config{REST: &cfg, Kinds: kinds, Owner: w.owner("shop"), Account: "deployer"})
+	a, err := New(Config{REST: cfg, Kinds: kinds, Owner: w.owner("shop"), Account: "deployer"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = a.Apply(w.ctx, Request{Desired: w.set(configMap("a", "one"))})
-	var e *Error
-	if !errors.As(err, &e) || e.Reason != ReasonUnavailable || !e.Retryable() {
-		t.Errorf("%v", err)
+	all := Request{Desired: w.set(many(60))}
+	proxy.cut()
+	if e := w.fails(a, all, ReasonUnavailable); !e.Retryable() {
+		t.Errorf("%v", e)
 	}
+	proxy.restore()
+	for _, at := range []string{"TRY many-30", "PATCH many-30", "PATCH many-59"} {
+		w.calls.after = map[string]func(){at: proxy.cut}
+		if e := w.fails(a, all, ReasonUnavailable); !e.Retryable() {
+			t.Errorf("%s: %v", at, e)
+		}
+		proxy.restore()
+	}
+	w.request(a, all)
+	w.calls.take()
+	w.request(a, all)
+	w.made()
+	if n := len(strings.Fields(w.inventory("shop"))); n != 60 || w.value("many-59") != "one" {
+		t.Errorf("%d objects in the inventory", n)
+	}
+}
+
+func many(n int) string {
+	var b strings.Builder
+	for i := range n {
+		b.WriteString(configMap(fmt.Sprintf("many-%d", i), "one"))
+	}
+	return b.String()
+}
+
+// proxy passes connections on to the API server, until it is cut.
+type proxy struct {
+	*testing.T
+	to, address string
+	mu          sync.Mutex
+	listener    net.Listener
+	open        []net.Conn
+}
+
+func (w *world) newProxy() *proxy {
+	w.Helper()
+	to, err := url.Parse(w.config.Host)
+	if err != nil {
+		w.Fatal(err)
+	}
+	p := &proxy{T: w.T, to: to.Host, address: "127.0.0.1:0"}
+	p.restore()
+	w.Cleanup(p.cut)
+	return p
+}
+
+func (p *proxy) restore() {
+	listener, err := net.Listen("tcp", p.address)
+	if err != nil {
+		p.Fatal(err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.listener, p.address = listener, listener.Addr().String()
+	go func() {
+		for {
+			from, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go p.pass(from)
+		}
+	}()
+}
+
+func (p *proxy) pass(from net.Conn) {
+	to, err := net.Dial("tcp", p.to)
+	if err != nil {
+		from.Close()
+		return
+	}
+	p.mu.Lock()
+	p.open = append(p.open, from, to)
+	p.mu.Unlock()
+	go func() {
+		io.Copy(to, from) //nolint:errcheck // it ends with the connection
+		to.Close()
+	}()
+	io.Copy(from, to) //nolint:errcheck // it ends with the connection
+	from.Close()
+}
+
+func (p *proxy) cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.listener.Close()
+	for _, c := range p.open {
+		c.Close()
+	}
+	p.open = nil
+}
+
+// What a webhook refuses says so with the webhook's own words.
+func TestClusterWebhook(t *testing.T) {
+	w := newWorld(t)
+	w.webhook()
+	a := w.applier("shop")
+	w.says(w.fails(a, Request{Desired: w.set(configMap("refused", "one"))}, ReasonRefused), `admission webhook "`, `denied the request: not this one`)
+	w.apply(a, configMap("a", "one"))
+	if w.value("a") != "one" {
+		t.Error("it is not there")
+	}
+}
+
+// webhook installs a webhook in this process that refuses ConfigMaps named "refused".
+func (w *world) webhook() {
+	w.Helper()
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(answer http.ResponseWriter, request *http.Request) {
+		var review struct {
+			Request struct {
+				UID  string `json:"uid"`
+				Name string `json:"name"`
+			} `json:"request"`
+		}
+		if err := json.NewDecoder(request.Body).Decode(&review); err != nil {
+			w.Error(err)
+		}
+		json.NewEncoder(answer).Encode(map[string]any{ //nolint:errcheck // the API server went away then
+			"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+			"response": map[string]any{
+				"uid": review.Request.UID, "allowed": review.Request.Name != "refused",
+				"status": map[string]any{"message": "not this one"},
+			},
+		})
+	}))
+	to, err := url.Parse(w.config.Host)
+	if err != nil {
+		w.Fatal(err)
+	}
+	conn, err := net.Dial("udp", to.Host) // the address of this machine towards the API server
+	if err != nil {
+		w.Fatal(err)
+	}
+	conn.Close()
+	ip := conn.LocalAddr().(*net.UDPAddr).IP
+	server.Listener.Close()
+	if server.Listener, err = net.Listen("tcp", net.JoinHostPort(ip.String(), "0")); err != nil {
+		w.Fatal(err)
+	}
+	authority, certificate := certificateFor(w.T, ip)
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}}
+	server.StartTLS()
+	w.Cleanup(server.Close)
+	hooks := kube.GroupVersionResource{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "validatingwebhookconfigurations"}
+	_, err = w.admin.Resource(hooks).Create(w.ctx, &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration", "metadata": map[string]any{"name": w.namespace},
+		"webhooks": []any{map[string]any{
+			"name": "refuse.example.com", "sideEffects": "NoneOnDryRun", "admissionReviewVersions": []any{"v1"},
+			"clientConfig":      map[string]any{"url": "https://" + server.Listener.Addr().String() + "/", "caBundle": authority},
+			"namespaceSelector": map[string]any{"matchLabels": map[string]any{"kubernetes.io/metadata.name": w.namespace}},
+			"rules": []any{map[string]any{
+				"apiGroups": []any{""}, "apiVersions": []any{"v1"}, "operations": []any{"CREATE"}, "resources": []any{"configmaps"},
+			}},
+			"objectSelector": map[string]any{"matchExpressions": []any{map[string]any{"key": LabelInventory, "operator": "DoesNotExist"}}},
+		}},
+	}}, metav1.CreateOptions{})
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.Cleanup(func() {
+		w.admin.Resource(hooks).Delete(context.Background(), w.namespace, metav1.DeleteOptions{}) //nolint:errcheck // it is gone with the cluster
+	})
+	for o := range w.set(configMap("refused", "one")).All() {
+		w.until(func() bool {
+			_, err := w.admin.Resource(configs).Namespace(w.namespace).Create(w.ctx, &unstructured.Unstructured{Object: object.CloneMap(o.Content)},
+				metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+			return err != nil
+		})
+	}
+}
+
+// certificateFor makes a certificate for an address, and gives it also as base64 of its PEM, for it is its own authority.
+func certificateFor(t *testing.T, ip net.IP) (string, tls.Certificate) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{ip}, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	return base64.StdEncoding.EncodeToString(text), tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }

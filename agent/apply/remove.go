@@ -64,21 +64,14 @@ func (r *run) remove(ctx context.Context, m *removal) *Error {
 	}
 	for n := 1; ; n++ {
 		known, ok := r.lookAt(m.id)
-		switch {
-		case !ok:
-			return nil
-		case known.mark.Owner != r.config.Owner:
-			m.freed = true
-			return nil
-		case known.mark.Protected:
-			m.kept = &plan.Kept{ID: m.id, Reason: plan.KeptProtected}
+		if !ok || m.stays(known.mark, r.config.Owner) {
 			return nil
 		}
 		err := r.as.remove(ctx, t, m.id, known)
+		if err == nil {
+			m.removed = &Removed{ID: m.id, UID: string(known.uid)}
+		}
 		if err == nil || isMissing(err) {
-			if err == nil {
-				m.removed = &Removed{ID: m.id, UID: string(known.uid)}
-			}
 			r.unsee(m.id)
 			return nil
 		}
@@ -89,6 +82,19 @@ func (r *run) remove(ctx context.Context, m *removal) *Error {
 			return e
 		}
 	}
+}
+
+// stays notes what keeps an object from being removed, and tells whether there is something.
+func (m *removal) stays(mark plan.Mark, owner plan.Owner) bool {
+	switch {
+	case mark.Owner != owner:
+		m.freed = true
+	case mark.Protected:
+		m.kept = &plan.Kept{ID: m.id, Reason: plan.KeptProtected}
+	default:
+		return false
+	}
+	return true
 }
 
 func (r *run) lookAt(id object.ID) (seen, bool) {

@@ -3,7 +3,6 @@ package apply
 import (
 	"context"
 	"errors"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -31,7 +30,9 @@ type job struct {
 	force bool
 	// recreate deletes the object first.
 	recreate bool
-	written  Written
+	// would is what a try returned.
+	would   map[string]any
+	written Written
 }
 
 func (j *job) id() object.ID { return j.Object.ID }
@@ -45,7 +46,12 @@ func (r *run) stage(ctx context.Context, s plan.Stage, p *plan.Plan) error {
 	if err != nil {
 		return err
 	}
-	if err := each(ctx, tasks(jobs, r.try), keepGoing); err != nil {
+	trying := func(ctx context.Context, j *job) *Error {
+		err := r.try(ctx, j)
+		j.would = nil // of thousands it would be much
+		return err
+	}
+	if err := each(ctx, tasks(jobs, trying), keepGoing); err != nil {
 		return err
 	}
 	if err := r.grow(ctx, p.Before); err != nil {
@@ -98,22 +104,29 @@ func (r *run) jobs(s plan.Stage) ([]*job, error) {
 	var out []*job
 	var errs Errors
 	for _, w := range s.Writes {
-		t, err := r.kinds.find(w.Object.ID, w.Object.Version)
+		j, err := r.job(w)
 		if err != nil {
-			e := r.answered("applying", w.Object.ID, w.Object, nil, err)
-			e.Doing, e.Origin = "applying", w.Object.Origin
-			errs = append(errs, e)
+			errs = append(errs, err)
 			continue
 		}
-		if wrong := t.scope(w.Object.ID); wrong != "" {
-			errs = append(errs, &Error{
-				Reason: ReasonInvalid, Doing: "applying", ID: w.Object.ID, Origin: w.Object.OriginOf("/metadata/namespace"), Message: wrong,
-			})
-			continue
-		}
-		out = append(out, &job{Write: w, target: t, force: r.request.Force})
+		out = append(out, j)
 	}
 	return out, errs.sorted()
+}
+
+func (r *run) job(w plan.Write) (*job, *Error) {
+	t, err := r.kinds.find(w.Object.ID, w.Object.Version)
+	if err != nil {
+		e := r.answered("applying", w.Object.ID, w.Object, nil, err)
+		e.Doing, e.Origin = "applying", w.Object.Origin
+		return nil, e
+	}
+	if wrong := t.scope(w.Object.ID); wrong != "" {
+		return nil, &Error{
+			Reason: ReasonInvalid, Doing: "applying", ID: w.Object.ID, Origin: w.Object.OriginOf("/metadata/namespace"), Message: wrong,
+		}
+	}
+	return &job{Write: w, target: t, force: r.request.Force}, nil
 }
 
 // try asks the API server what it would say to a write.
@@ -122,8 +135,9 @@ func (r *run) try(ctx context.Context, j *job) *Error {
 		return err
 	}
 	for n := 1; ; n++ {
-		_, err := r.as.apply(ctx, j.target, j.id(), patch{content: j.content, dry: true, force: j.force})
-		if err == nil || untriable(err) {
+		would, err := r.as.apply(ctx, j.target, j.id(), patch{content: j.content, dry: true, force: j.force})
+		if err == nil {
+			j.would = would.Object
 			return nil
 		}
 		e := r.answered("trying", j.id(), j.Object, j.content, err)
@@ -184,12 +198,6 @@ func (r *run) leavesPart(o *object.Object, pointer string) bool {
 	return false
 }
 
-// untriable tells whether an object cannot be tried because an admission webhook has effects of its own.
-func untriable(err error) bool {
-	s, ok := statusOf(err)
-	return ok && s.Code == http.StatusBadRequest && untriableText.MatchString(s.Message)
-}
-
 // holding are kinds with which others go.
 var holding = []string{"Namespace", "CustomResourceDefinition"}
 
@@ -217,6 +225,9 @@ func (r *run) known(id object.ID) seen {
 	return r.seen[id]
 }
 
+// ofTheServer is metadata that an object has when it was copied out of a cluster. It says nothing about what is wanted, and would be refused.
+var ofTheServer = []string{"creationTimestamp", "deletionGracePeriodSeconds", "deletionTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"}
+
 // prepare makes the content to send. Where rules leave fields to others, it is made from the live object.
 func (r *run) prepare(ctx context.Context, j *job) *Error {
 	content, version := j.Object.Content, ""
@@ -233,6 +244,9 @@ func (r *run) prepare(ctx context.Context, j *job) *Error {
 		}
 	}
 	j.content = plan.Stamp(content, r.config.Owner, j.Key)
+	for _, key := range ofTheServer {
+		delete(j.metadata(), key)
+	}
 	if j.locked {
 		j.metadata()["resourceVersion"] = version
 	}

@@ -43,7 +43,6 @@ type world struct {
 var (
 	namespaces = kube.GroupVersionResource{Version: "v1", Resource: "namespaces"}
 	configs    = kube.GroupVersionResource{Version: "v1", Resource: "configmaps"}
-	services   = kube.GroupVersionResource{Version: "v1", Resource: "services"}
 	deploys    = kube.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}
 	routes     = kube.GroupVersionResource{Group: "gateway.networking.k8s.io", Version: "v1", Resource: "httproutes"}
 	roles      = kube.GroupVersionResource{Group: "rbac.authorization.k8s.io", Version: "v1", Resource: "roles"}

@@ -121,7 +121,8 @@ func (w *writer) route(ctx context.Context, ref kube.Ref) error {
 		if !ours {
 			r = &resolve.RouteResult{Kind: ref.Kind, Name: ref.Name}
 		}
-		return at, resolve.RouteStatus(r, resolve.RouteFacts{Controller: w.controller, Problems: state.Problems}, *at, w.stamp())
+		facts := resolve.RouteFacts{Controller: w.controller, Problems: state.Problems, Silent: state.Silent}
+		return at, resolve.RouteStatus(r, facts, *at, w.stamp())
 	})
 	return err
 }

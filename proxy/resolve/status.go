@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"headgate.dev/proxy/model"
 	"headgate.dev/proxy/resolve/condition"
 )
 
@@ -17,6 +18,8 @@ type RouteFacts struct {
 	Controller gwv1.GatewayController
 	// Problems are the templates that could not be translated; their rules count as dropped.
 	Problems []Problem
+	// Silent are the clusters that the route names and that have no endpoint: what is resolved, and yet answers nobody.
+	Silent []model.ClusterID
 }
 
 // RouteStatus gives the status of a route of any kind. Entries of ours for parents that are not the route's any more go; what
@@ -32,6 +35,7 @@ func RouteStatus(r *RouteResult, f RouteFacts, existing gwv1.RouteStatus, now me
 		if len(f.Problems) > 0 {
 			conditions = v.conditions(r.Parents[i].attached)
 		}
+		conditions = f.silence(conditions)
 		return gwv1.RouteParentStatus{
 			ParentRef: r.Parents[i].Ref, ControllerName: f.Controller,
 			Conditions: condition.Merge(before, conditions, routeConditions, condition.Stamp{Generation: r.Generation, Now: now}),
@@ -53,6 +57,23 @@ func RouteStatus(r *RouteResult, f RouteFacts, existing gwv1.RouteStatus, now me
 	for i := range r.Parents {
 		if !written[i] {
 			out.Parents = append(out.Parents, entry(i, nil))
+		}
+	}
+	return out
+}
+
+// silence has the condition that every reference is resolved say which of them have no endpoint.
+func (f *RouteFacts) silence(conditions []condition.Condition) []condition.Condition {
+	if len(f.Silent) == 0 {
+		return conditions
+	}
+	out := slices.Clone(conditions)
+	for i := range out {
+		if out[i].Type == string(gwv1.RouteConditionResolvedRefs) && out[i].Status == metav1.ConditionTrue {
+			out[i].Message = condition.Bounded(len(f.Silent), func(i int) string {
+				c := f.Silent[i]
+				return fmt.Sprintf("port %d of Service %s has no endpoint that is ready", c.Port, c.Service)
+			})
 		}
 	}
 	return out

@@ -69,8 +69,8 @@ func clusterTool(t *testing.T, args ...string) {
 	}
 }
 
-// eventually waits until f finds nothing wrong.
-func eventually(t *testing.T, what string, f func(context.Context) error) {
+// becomes waits until f finds nothing wrong.
+func becomes(t *testing.T, what string, f func(context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 	defer cancel()
@@ -115,7 +115,7 @@ func TestClusterSyncLive(t *testing.T) {
 	must(t, c.Create(t.Context(), s))
 	live := func(hash string) *schema.SyncStatus {
 		t.Helper()
-		eventually(t, "the commit is live", func(ctx context.Context) error {
+		becomes(t, "the commit is live", func(ctx context.Context) error {
 			if err := c.Get(ctx, client.ObjectKeyFromObject(s), s); err != nil {
 				return err
 			}
@@ -130,7 +130,7 @@ func TestClusterSyncLive(t *testing.T) {
 	must(t, err)
 	live(first)
 	address := ""
-	eventually(t, "the Gateway has an address", func(ctx context.Context) error {
+	becomes(t, "the Gateway has an address", func(ctx context.Context) error {
 		var g gwv1.Gateway
 		if err := c.Get(ctx, client.ObjectKey{Namespace: syncNamespace, Name: "public"}, &g); err != nil || len(g.Status.Addresses) == 0 {
 			return errors.Join(err, errors.New("it has none"))
@@ -140,7 +140,7 @@ func TestClusterSyncLive(t *testing.T) {
 	})
 	answers := func(path string) {
 		t.Helper()
-		eventually(t, "Envoy answers", func(ctx context.Context) error { return redirects(ctx, address, path) })
+		becomes(t, "Envoy answers", func(ctx context.Context) error { return redirects(ctx, address, path) })
 	}
 	answers("/one")
 
@@ -166,7 +166,7 @@ func TestClusterSyncLive(t *testing.T) {
 		t.Error("the route that was removed still answers")
 	}
 	must(t, c.Delete(t.Context(), s))
-	eventually(t, "the Sync goes, and what it owned", func(ctx context.Context) error {
+	becomes(t, "the Sync goes, and what it owned", func(ctx context.Context) error {
 		for _, o := range []client.Object{s, &gwv1.Gateway{ObjectMeta: metav1.ObjectMeta{Namespace: syncNamespace, Name: "public"}}} {
 			if err := c.Get(ctx, client.ObjectKeyFromObject(o), o); !apierrors.IsNotFound(err) {
 				return errors.Join(err, errors.New("it is still there"))
@@ -216,7 +216,7 @@ func syncWorld(t *testing.T) (client.Client, string) {
 	clusterTool(t, "crds", "standard")
 	clusterTool(t, "kubectl", "apply", "--server-side", "--force-conflicts", "-k", "../../deploy/crds")
 	clusterTool(t, "load-image", "../../bin/headgate-image.tar")
-	eventually(t, "Syncs are served", func(ctx context.Context) error { return c.List(ctx, &schema.SyncList{}) })
+	becomes(t, "Syncs are served", func(ctx context.Context) error { return c.List(ctx, &schema.SyncList{}) })
 	n := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: syncNamespace}}
 	class := &gwv1.GatewayClass{ObjectMeta: metav1.ObjectMeta{Name: syncNamespace}}
 	drop := func(ctx context.Context) {
@@ -229,7 +229,7 @@ func syncWorld(t *testing.T) (client.Client, string) {
 		}
 	}
 	drop(t.Context())
-	eventually(t, "the namespace goes", func(ctx context.Context) error {
+	becomes(t, "the namespace goes", func(ctx context.Context) error {
 		if err := c.Get(ctx, client.ObjectKeyFromObject(n), n.DeepCopy()); !apierrors.IsNotFound(err) {
 			return errors.Join(err, errors.New("it is still there"))
 		}

@@ -78,7 +78,7 @@ func (n *night) snapshot() (drift.Snapshot, error) {
 	if err != nil {
 		return s, err
 	}
-	return s, json.Unmarshal([]byte(m.Data[driftRecords]), &s)
+	return s, json.Unmarshal([]byte(m.Data[DriftRecords]), &s)
 }
 
 // latest waits until the latest record is as wanted.

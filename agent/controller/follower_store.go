@@ -17,7 +17,8 @@ import (
 
 // What the ConfigMap of a Sync's drift holds: records for people and commands, the rest for the next process.
 const (
-	driftRecords = "records.json"
+	// DriftRecords is a drift.Snapshot as JSON.
+	DriftRecords = "records.json"
 	driftOutbox  = "outbox.json"
 	driftLags    = "lags.json"
 	// driftLimit is how many bytes of records are kept; a ConfigMap has 1 MiB at most.
@@ -40,7 +41,7 @@ func (f *follower) load() *drift.Snapshot {
 		return nil
 	}
 	var before drift.Snapshot
-	for key, into := range map[string]any{driftRecords: &before, driftOutbox: &f.outbox, driftLags: &f.lags} {
+	for key, into := range map[string]any{DriftRecords: &before, driftOutbox: &f.outbox, driftLags: &f.lags} {
 		if text := m.Data[key]; text != "" {
 			if err := json.Unmarshal([]byte(text), into); err != nil {
 				f.log.Warn("reading the records of drift", "key", key, "error", err)
@@ -95,7 +96,7 @@ func (f *follower) data() (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return map[string]string{driftRecords: string(records), driftOutbox: string(outbox), driftLags: string(lags)}, nil
+	return map[string]string{DriftRecords: string(records), driftOutbox: string(outbox), driftLags: string(lags)}, nil
 }
 
 // write writes the ConfigMap of a Sync. It goes with the Sync.

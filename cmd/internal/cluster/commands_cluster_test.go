@@ -215,7 +215,7 @@ func configMap(name, value string) string {
 	return "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: " + name + "}\ndata: {host: " + value + "}\n"
 }
 
-const typo = "apiVersion: headgate.dev/v1alpha1\nkind: ServiceSpec\nmetadata: {name: cart}\nspec:\n  hosts: [cart.example.com]\n  hsts: true\n"
+const typo = "apiVersion: headgate.dev/v1alpha1\nkind: ServiceSpec\nmetadata: {name: cart}\nspec:\n  hosts: [cart.example.com]\n  port: 80\n  hsts: true\n"
 
 // TestClusterCommands has a repository followed by the commands alone: made, live, refused, rolled back, suspended and resumed.
 func TestClusterCommands(t *testing.T) {
@@ -224,7 +224,7 @@ func TestClusterCommands(t *testing.T) {
 	create := "create sync shop --branch main --service-account deployer --interval 1h --url " + w.url
 	w.has(w.ok(create+" --wait --timeout 1m"), "shop created", "fetch  main@"+first[:7]+` "Begin" by Ada`, "apply  main@"+first[:7], "live   ")
 	w.has(w.ok(create), "shop unchanged")
-	w.has(w.ok("status shop"), `Revision +main@`+first[:7]+` +"Begin" by Ada, `, "Live +yes", "Objects +1 owned")
+	w.has(w.ok("status shop"), `Revision +main@`+first[:7]+` +"Begin" by Ada, `, "Live +yes", "Objects +1 owned", "every 1h")
 
 	second := w.commit("Move the shop", "shop.yaml", configMap("shop", "store.example.com"))
 	w.has(w.ok("sync shop --now --wait --timeout 1m"), "fetch  main@"+second[:7], "live   ")
@@ -235,15 +235,15 @@ func TestClusterCommands(t *testing.T) {
 	if !errors.Is(err, ErrNotLive) {
 		t.Errorf("a refused commit: %v", err)
 	}
-	w.has(out, "fetch  main@"+bad[:7]+` "Typo" by Ada`, `RenderFailed: main@`+bad[:7]+`: cart.yaml:6:3: spec.hsts: `, "mend the files")
-	w.has(w.ok("status shop"), "Revision +main@"+second[:7], "Tried +main@"+bad[:7]+` +"Typo" by Ada, refused`, `cart.yaml:6:3`, "Next +mend the files")
+	w.has(out, "fetch  main@"+bad[:7]+` "Typo" by Ada`, `RenderFailed: main@`+bad[:7]+`: cart.yaml:7:3: spec.hsts: `, "mend the files")
+	w.has(w.ok("status shop"), "Revision +main@"+second[:7], "Tried +main@"+bad[:7]+` +"Typo" by Ada, refused`, `cart.yaml:7:3`, "Next +mend the files")
 	w.has(w.ok("history shop"), `  main@`+bad[:7]+` .*Refused`, `\* main@`+second[:7]+` .*Applied +after .* "Move the shop" by Ada`, `  main@`+first[:7]+` .*Applied`)
 
 	w.has(w.ok("rollback shop --wait --timeout 1m"), "pinned to "+first, "live   ")
-	w.has(w.ok("status shop"), "Revision +main@"+first[:7]+" .* · pinned", "rollback shop -n "+w.namespace+" --undo")
+	w.has(w.ok("status shop"), "Revision +"+first[:7]+" .* · pinned", "rollback shop -n "+w.namespace+" --undo")
 	w.commit("Mend", "cart.yaml", "")
 	w.ok("sync shop --now --wait --timeout 1m")
-	w.has(w.ok("get syncs"), "NAME +REVISION +LIVE +READY +MESSAGE +AGE", "shop +main@"+first[:7]+" +True +True +pinned; ")
+	w.has(w.ok("get syncs"), "NAME +REVISION +LIVE +READY +MESSAGE +AGE", "shop +"+first[:7]+" +True +True +pinned; ")
 	w.has(w.ok("rollback shop --undo --wait --timeout 1m"), "follows its repository", `"Mend" by Ada`, "live   ")
 	w.has(w.ok("rollback shop "+second[:8]+" --wait --timeout 1m"), "pinned to "+second, "live   ")
 	w.ok("rollback shop --undo --wait --timeout 1m")

@@ -124,7 +124,7 @@ func concerned(s *kube.Snapshot, t *kube.Touched) concern {
 	for _, class := range c.Classes {
 		c.Gateways = append(c.Gateways, s.GatewaysOfClass(class.Name)...)
 	}
-	c.Gateways = append(append(c.Gateways, t.Changed[kube.Gateway]...), t.Parents...)
+	c.Gateways = append(append(c.Gateways, t.Changed[kube.Gateway]...), related(t.Parents)...)
 	for _, k := range kube.RouteKinds {
 		for _, n := range t.Changed[k] {
 			c.Routes = append(c.Routes, kube.Ref{Kind: k, Name: n})
@@ -145,6 +145,14 @@ func concerned(s *kube.Snapshot, t *kube.Touched) concern {
 	return c
 }
 
+// related lists what others lead to.
+func related(all []kube.Related) (names []types.NamespacedName) {
+	for _, r := range all {
+		names = append(names, r.To)
+	}
+	return names
+}
+
 // namespaces adds what hangs on labels and grants.
 func (c *concern) namespaces(s *kube.Snapshot, t *kube.Touched) {
 	for _, n := range t.Changed[kube.Namespace] {
@@ -163,8 +171,8 @@ func (c *concern) namespaces(s *kube.Snapshot, t *kube.Touched) {
 
 // services adds what hangs on Services: whether a route may use one depends on its ports, and on whether a policy names it.
 func (c *concern) services(s *kube.Snapshot, t *kube.Touched) {
-	c.Services = append(c.Services, t.Backends...)
-	for _, names := range [][]types.NamespacedName{t.Changed[kube.Service], t.Targets} {
+	c.Services = append(c.Services, related(t.Backends)...)
+	for _, names := range [][]types.NamespacedName{t.Changed[kube.Service], related(t.Targets)} {
 		for _, n := range names {
 			c.Routes = append(c.Routes, s.RoutesOfService(n)...)
 			c.Services = append(c.Services, n)

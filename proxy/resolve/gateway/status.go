@@ -32,6 +32,8 @@ type Facts struct {
 	NotProgrammed *condition.Condition
 	// Assigned is the condition AddressesAssigned (GEP-5093); nil while nothing is known about addresses.
 	Assigned *condition.Condition
+	// Live is the condition of that type; nil: what it says stays.
+	Live *condition.Condition
 }
 
 var (
@@ -50,6 +52,9 @@ func Status(g *Result, f Facts, existing gwv1.GatewayStatus, now metav1.Time) gw
 	}
 	if f.Assigned != nil {
 		conditions = append(conditions, *f.Assigned)
+	}
+	if f.Live != nil {
+		conditions = append(conditions, *f.Live)
 	}
 	out := existing
 	out.Conditions = condition.Merge(existing.Conditions, conditions, gatewayConditions, s)

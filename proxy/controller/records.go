@@ -166,19 +166,13 @@ func (r *records) forget(fleet string) {
 // find gives what a want came to. in tells whether everything up to p is enough to know that.
 func (r *records) find(k kube.Kind, w *Want, p live.Point) (o *record, in bool) {
 	version := versionNumber(w.ResourceVersion)
-	passed := p.Covers(int(k), version)
 	o = r.byRef[kube.Ref{Kind: k, Name: w.Name}]
-	switch {
-	case o == nil || o.removed:
-		// Not yet, or not any more? Of kinds that are read on demand, objects that nothing names are never there.
-		return o, passed && (w.Removed || version > 0 || onDemand[k] || o != nil && o.uid == w.UID)
-	case o.uid != w.UID:
-		return o, passed && (w.Removed || version > 0)
-	case w.Removed:
-		return o, false
-	default:
-		return o, o.generation >= w.Generation && (o.generation > 0 || o.version >= version)
+	if o != nil && !o.removed && o.uid == w.UID {
+		return o, !w.Removed && o.generation >= w.Generation && (o.generation > 0 || o.version >= version)
 	}
+	// Not yet, or not any more? Of kinds that are read on demand, objects that nothing names are never there.
+	gone := o != nil && o.removed && o.uid == w.UID || (o == nil || o.removed) && onDemand[k]
+	return o, p.Covers(int(k), version) && (w.Removed || version > 0 || gone)
 }
 
 func isRoute(k kube.Kind) bool { return slices.Contains(kube.RouteKinds, k) }

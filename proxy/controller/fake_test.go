@@ -24,6 +24,7 @@ import (
 	"headgate.dev/proxy/kube"
 	"headgate.dev/proxy/live"
 	"headgate.dev/proxy/pki"
+	"headgate.dev/proxy/track"
 	"headgate.dev/proxy/xds"
 )
 
@@ -93,7 +94,7 @@ func newFakeReplica(t *testing.T, name string, authority *pki.Authority) *fakeRe
 func (r *fakeReplica) sees(objects ...kube.Object) {
 	for _, o := range objects {
 		k := kindOf(o)
-		r.loop.inbox.putUpTo(live.Point(nil).With(int(k), versionNumber(o.GetResourceVersion())), kube.ChangeOf(k, o))
+		r.loop.inbox.putUpTo(live.Point(nil).With(int(k), track.Version(o.GetResourceVersion())), kube.ChangeOf(k, o))
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"strconv"
 	"sync"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 
 	"headgate.dev/proxy/kube"
 	"headgate.dev/proxy/live"
+	"headgate.dev/proxy/track"
 )
 
 // lookAgain is the time between two looks for kinds that the API server does not serve.
@@ -135,19 +135,10 @@ func (f *feeds) points() live.Point {
 	out := make(live.Point, kube.NumKinds)
 	for k, informer := range informers {
 		if informer != nil {
-			out[k] = versionNumber(informer.LastSyncResourceVersion())
+			out[k] = track.Version(informer.LastSyncResourceVersion())
 		}
 	}
 	return out
-}
-
-// versionNumber reads a resource version. The API server's are numbers that grow, the same for all kinds; any other gives 0.
-func versionNumber(version string) uint64 {
-	n, err := strconv.ParseUint(version, 10, 64)
-	if err != nil {
-		return 0
-	}
-	return n
 }
 
 // follow has seen told everything about the objects of a kind. What it returns tells when everything there is has been told.

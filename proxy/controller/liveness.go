@@ -12,23 +12,11 @@ import (
 
 	"headgate.dev/proxy/kube"
 	"headgate.dev/proxy/live"
+	"headgate.dev/proxy/track"
 )
 
 // Want is an object as somebody wrote it, or its removal.
-type Want struct {
-	Group, Kind string
-	Name        types.NamespacedName
-	// UID of the object that was written or removed.
-	UID types.UID
-	// Generation that the object had after it was written; 0 for kinds that have none.
-	Generation int64
-	// ResourceVersion that the object had after it was written, or was last known to have before it was removed. Without it, a
-	// write that changes no generation (a Service, a Secret) may be taken for one before it, the removal of an object that this
-	// replica has not seen yet for done, and a write that was undone by somebody else is waited for.
-	ResourceVersion string
-	// Removed: the object is to be gone.
-	Removed bool
-}
+type Want = track.Want
 
 // Live says how far what somebody wanted has come.
 type Live struct {
@@ -122,7 +110,7 @@ func (t *tracker) goal(wants []Want) (*goal, int) {
 		if !known {
 			continue
 		}
-		o, in := t.records.find(kind, w, p)
+		o, in := t.records.Find(kind, w, p)
 		if !in {
 			missing++
 			continue
@@ -131,8 +119,8 @@ func (t *tracker) goal(wants []Want) (*goal, int) {
 		if o == nil {
 			continue
 		}
-		for _, fleet := range o.fleets {
-			g.need(fleet, live.Need{Stream: int(kind), Version: o.version})
+		for _, fleet := range o.Fleets {
+			g.need(fleet, live.Need{Stream: int(kind), Version: o.Version})
 		}
 	}
 	if missing > 0 {

@@ -12,6 +12,7 @@ import (
 	"headgate.dev/proxy/envoy"
 	"headgate.dev/proxy/kube"
 	"headgate.dev/proxy/live"
+	"headgate.dev/proxy/track"
 	"headgate.dev/proxy/xds"
 )
 
@@ -168,16 +169,10 @@ func (l *loop) pinned() (pins []engine.Pinned) {
 }
 
 // settle is told of routes that all proxies have.
-func (l *loop) settle(refs []settled) {
+func (l *loop) settle(refs []track.Settled) {
 	l.read(func(e *engine.Engine) {
 		for _, r := range refs {
-			e.Settle(r.ref, r.generation)
+			e.Settle(r.Ref, r.Generation)
 		}
 	})
-}
-
-// settled is a route in a generation.
-type settled struct {
-	ref        kube.Ref
-	generation int64
 }

@@ -23,6 +23,7 @@ import (
 	"headgate.dev/proxy/kube"
 	"headgate.dev/proxy/live"
 	"headgate.dev/proxy/pki"
+	"headgate.dev/proxy/track"
 	"headgate.dev/proxy/xds"
 )
 
@@ -110,7 +111,7 @@ func (r *replica) seen(k kube.Kind, o client.Object, gone bool) {
 		c.Object = o
 	}
 	// The object of a removal has the version of the removal.
-	point := live.Point(nil).With(int(k), versionNumber(o.GetResourceVersion()))
+	point := live.Point(nil).With(int(k), track.Version(o.GetResourceVersion()))
 	if r.contents.concerns(k) {
 		r.contents.todo.putUpTo(point, c)
 	} else {

@@ -12,6 +12,7 @@ import (
 	"headgate.dev/proxy/envoy"
 	"headgate.dev/proxy/kube"
 	"headgate.dev/proxy/live"
+	"headgate.dev/proxy/track"
 	"headgate.dev/proxy/xds"
 )
 
@@ -24,7 +25,7 @@ type tracker struct {
 	behind func(fleet string, key envoy.Key) []kube.Ref
 	// pinned lists the routes in quarantine here, and settle is told of those that all proxies have.
 	pinned func() []engine.Pinned
-	settle func([]settled)
+	settle func([]track.Settled)
 	// changed has the status of routes and Gateways looked at.
 	changed func(...kube.Ref)
 	now     func() time.Time
@@ -36,7 +37,8 @@ type tracker struct {
 	ledger    live.Ledger
 	touched   map[string]struct{} // fleets with proxies here of which something changed
 	moved     bool                // the trail has become longer
-	records   records
+	records   *track.Records
+	settled   []track.Settled                   // since settle was called
 	gateways  map[string]types.NamespacedName   // by fleet: those that are served
 	pods      map[string]map[string]int         // by fleet and Deployment: those that are ready
 	refused   map[string]map[live.Object]string // by fleet
@@ -48,7 +50,7 @@ type tracker struct {
 func newTracker(self string, changed func(...kube.Ref)) *tracker {
 	return &tracker{
 		self: self, changed: changed, now: time.Now, wake: make(chan struct{}, 1),
-		touched: map[string]struct{}{}, records: newRecords(), gateways: map[string]types.NamespacedName{},
+		touched: map[string]struct{}{}, records: track.New(fleetOf, func(k kube.Kind) bool { return onDemand[k] }), gateways: map[string]types.NamespacedName{},
 		pods: map[string]map[string]int{}, refused: map[string]map[live.Object]string{}, counts: map[string]*fleetCount{},
 		followers: map[*follower]struct{}{},
 	}
@@ -83,7 +85,7 @@ func (t *tracker) taken(epoch uint64, p live.Point, batch []kube.Change, e *engi
 			t.gateways[fleetOf(g.Name)] = g.Name
 		}
 	}
-	t.records.take(batch, e, p, t.now())
+	t.records.Take(batch, e, p, t.now())
 	t.trail.Add(epoch, p)
 	t.moved = true
 }
@@ -97,7 +99,7 @@ func (t *tracker) forget(fleet string) {
 	delete(t.gateways, fleet)
 	delete(t.refused, fleet)
 	delete(t.counts, fleet)
-	t.records.forget(fleet)
+	t.records.Forget(fleet)
 }
 
 // ready is told how many pods of a Deployment of a Gateway are ready.
@@ -162,8 +164,8 @@ func (t *tracker) round() {
 		f.add(&report)
 	}
 	refs := t.evaluate(touched, moved)
-	done := t.records.settled
-	t.records.settled = nil
+	done := t.settled
+	t.settled = nil
 	t.mu.Unlock()
 	if len(done) > 0 {
 		t.settle(done)
@@ -201,8 +203,8 @@ func (t *tracker) proxies(fleet string, pins []engine.Pinned) []live.Proxy {
 func (t *tracker) concerned(ref kube.Ref, fleet string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	o := t.records.byRef[ref]
-	return o != nil && slices.Contains(o.fleets, fleet)
+	o := t.records.Get(ref)
+	return o != nil && slices.Contains(o.Fleets, fleet)
 }
 
 // heard takes a report of another replica in.
@@ -214,8 +216,8 @@ func (t *tracker) heard(replica string, r live.Report) {
 	}
 	t.ledger.Take(replica, r)
 	refs := t.evaluate(touched, true)
-	done := t.records.settled
-	t.records.settled = nil
+	done := t.settled
+	t.settled = nil
 	t.mu.Unlock()
 	if len(done) > 0 {
 		t.settle(done)
@@ -233,8 +235,8 @@ func (t *tracker) lost(replica string, gone bool) {
 		t.ledger.Lose(replica)
 	}
 	refs := t.evaluate(nil, true)
-	done := t.records.settled
-	t.records.settled = nil
+	done := t.settled
+	t.settled = nil
 	t.mu.Unlock()
 	if len(done) > 0 {
 		t.settle(done)
@@ -265,11 +267,23 @@ func (t *tracker) evaluate(touched map[string]struct{}, all bool) (refs []kube.R
 		standing := t.standing(fleet)
 		refs = append(refs, t.refusals(fleet, &standing)...)
 		if p, ok := standing.Point(); ok {
-			refs = append(refs, t.records.reached(fleet, p, t.refused[fleet], t.now())...)
+			live, done := t.records.Reached(fleet, p, func(r kube.Ref) bool { _, no := t.refused[fleet][objectOf(r)]; return no }, t.now())
+			refs = append(refs, live...)
+			t.done(done)
 		}
 	}
 	slices.SortFunc(refs, kube.CompareRefs)
 	return slices.Compact(refs)
+}
+
+// done takes note of objects that have become live. The lock is held.
+func (t *tracker) done(all []track.Settled) {
+	for _, s := range all {
+		if isRoute(s.Ref.Kind) && !s.Removed {
+			routeLive.Observe(s.Took.Seconds())
+			t.settled = append(t.settled, s)
+		}
+	}
 }
 
 // refusals keeps what the proxies of a fleet refuse, and lists the objects for which that is not what it was.
@@ -300,3 +314,5 @@ func objectOf(r kube.Ref) live.Object {
 func refOf(o live.Object) kube.Ref {
 	return kube.Ref{Kind: kube.Kind(o.Stream), Name: types.NamespacedName{Namespace: o.Namespace, Name: o.Name}} //nolint:gosec // reports with other numbers are refused
 }
+
+func isRoute(k kube.Kind) bool { return slices.Contains(kube.RouteKinds, k) }

@@ -34,12 +34,12 @@ func (t *tracker) route(ref kube.Ref, generation int64, gateway types.Namespaced
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	fleet := fleetOf(gateway)
-	o := t.records.byRef[ref]
-	if o == nil || o.removed || o.generation != generation {
+	o := t.records.Get(ref)
+	if o == nil || o.Removed || o.Generation != generation {
 		return verdict{}
 	}
-	v := verdict{age: t.now().Sub(o.since), refused: t.refused[fleet][objectOf(ref)]}
-	_, open := t.records.open[fleet][ref]
+	v := verdict{age: t.now().Sub(o.Since), refused: t.refused[fleet][objectOf(ref)]}
+	open := t.records.Open(fleet, ref)
 	v.live = !open && v.refused == ""
 	v.served = v.live
 	if open {

@@ -60,8 +60,8 @@ var table = []row{
 		"carries a plan out and decides nothing; of fields it needs who is in a conflict"},
 	{"agent/fields", pure, []string{"render/object"},
 		"reads field ownership out of an object; needs no cluster for it"},
-	{"agent/drift", pure, []string{"agent/fields", "render/object", "schema"},
-		"events and policy in, records and actions out"},
+	{"agent/drift", pure, []string{"agent/fields", "agent/plan", "render/object", "schema"},
+		"events and policy in, records and actions out; which fields are left to others, and whose an object is, are plan's words"},
 	{"agent/preview", pure, []string{"render/object", "schema"},
 		"the same for pull requests in a cluster and for branches in `up`"},
 	{"agent/forge", edge, nil,
@@ -70,8 +70,8 @@ var table = []row{
 		"speaks with people about texts; what they mean is decided elsewhere"},
 	{"agent", driver, []string{"agent/...", "render", "render/object", "schema"},
 		"one sync from commit to objects; whatever serves them is behind interfaces that it declares itself"},
-	{"agent/controller", edge, []string{"agent", "schema"},
-		"the controller-runtime edge: everything worth testing without it is in agent"},
+	{"agent/controller", edge, []string{"agent", "agent/...", "render", "render/object", "schema"},
+		"the controller-runtime edge: it joins the edges of one cluster; everything worth testing without it is in agent"},
 
 	{"proxy/kube", pure, []string{"schema", "proxy/incr"},
 		"a snapshot and its indexes: the same for an informer and for a rendered tree"},
@@ -130,7 +130,7 @@ type sole struct {
 }
 
 var libraries = []sole{
-	{"github.com/go-git", []string{"agent/git"},
+	{"github.com/go-git", []string{"agent/git/..."},
 		"its traps (whole ref lists, loose limits, worktree extensions) are answered in one place"},
 	{"github.com/fluxcd/pkg/git", []string{"agent/git"},
 		"its clone holds a repository several times over; we take credentials, URLs and verification"},

@@ -239,7 +239,8 @@ tolerations: [{operator: Exists}]
 affinity: {podAntiAffinity: {}}
 priorityClassName: system-cluster-critical
 gatewayClass: {name: edge, proxyConfig: {name: class, namespace: edge}}
-networkPolicy: {apiServerPorts: [8443]}
+networkPolicy: {apiServerPorts: [8443], gitPorts: [9418]}
+agent: {cacheSize: 1Gi}
 `)
 	if err != nil {
 		t.Fatal(err)
@@ -261,6 +262,7 @@ networkPolicy: {apiServerPorts: [8443]}
 		"selector":    pod.Spec.NodeSelector["pool"] == "edge",
 		"tolerations": len(pod.Spec.Tolerations) == 1,
 		"affinity":    pod.Spec.Affinity != nil,
+		"cacheSize":   pod.Spec.Volumes[0].EmptyDir.SizeLimit.String() == "1Gi",
 		"priority":    pod.Spec.PriorityClassName == "system-cluster-critical",
 	} {
 		if !ok {
@@ -273,6 +275,9 @@ networkPolicy: {apiServerPorts: [8443]}
 	}
 	if !bytes.Contains(got["NetworkPolicy edge/headgate"].text, []byte("8443")) {
 		t.Error("the network policy does not know the API server's port")
+	}
+	if !bytes.Contains(got["NetworkPolicy edge/headgate"].text, []byte("9418")) {
+		t.Error("the network policy does not know the port of Git hosts")
 	}
 	for id := range got {
 		if strings.Contains(id, "headgate-system") || bytes.Contains(got[id].text, []byte("headgate-system")) {
@@ -297,7 +302,7 @@ networkPolicy: {apiServerPorts: [8443]}
 func TestChartRefusesWrongValues(t *testing.T) {
 	for _, values := range []string{
 		"replica: 3", "replicas: many", "image: {digest: latest}", "logging: {level: loud}", "extraArgs: [pprof]",
-		"gatewayClass: {proxyConfig: {name: a}}", "gatewayClass: {name: UPPER}", "networkPolicy: {apiServerPorts: []}",
+		"gatewayClass: {proxyConfig: {name: a}}", "gatewayClass: {name: UPPER}", "networkPolicy: {apiServerPorts: []}", "agent: {cacheSize: large}",
 	} {
 		if _, err := template(t, "edge", values); err == nil || !strings.Contains(err.Error(), "schema") {
 			t.Errorf("%s: %v", values, err)
@@ -329,8 +334,13 @@ func TestControllerIsRestricted(t *testing.T) {
 	if !*s.RunAsNonRoot || *s.RunAsUser == 0 || s.SeccompProfile.Type != corev1.SeccompProfileTypeRuntimeDefault || len(s.Sysctls) > 0 {
 		t.Errorf("the pod: %+v", s)
 	}
-	if pod.HostNetwork || pod.HostPID || pod.HostIPC || len(pod.Volumes) > 0 || len(pod.InitContainers) > 0 {
-		t.Error("the pod has something of the host, or a volume")
+	if pod.HostNetwork || pod.HostPID || pod.HostIPC || len(pod.InitContainers) > 0 {
+		t.Error("the pod has something of the host")
+	}
+	for _, v := range pod.Volumes {
+		if v.EmptyDir == nil || v.EmptyDir.SizeLimit == nil {
+			t.Errorf("volume %s is not an empty directory with a limit", v.Name)
+		}
 	}
 	for _, c := range pod.Containers {
 		if s := c.SecurityContext; *s.AllowPrivilegeEscalation || !*s.ReadOnlyRootFilesystem ||

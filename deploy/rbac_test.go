@@ -48,11 +48,14 @@ var clusterPermissions = map[string]string{
 	"apiextensions.k8s.io/customresourcedefinitions": readVerbs,
 
 	"/configmaps":                          fleetVerbs,
-	"/serviceaccounts":                     fleetVerbs,
+	"/serviceaccounts":                     "create delete get impersonate list patch watch",
 	"/services":                            fleetVerbs,
 	"apps/deployments":                     fleetVerbs,
 	"autoscaling/horizontalpodautoscalers": fleetVerbs,
 	"policy/poddisruptionbudgets":          fleetVerbs,
+
+	"headgate.dev/syncs":        "get list patch watch",
+	"headgate.dev/syncs/status": "patch",
 
 	"authentication.k8s.io/tokenreviews": "create",
 	"/pods":                              "get",

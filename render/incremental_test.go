@@ -40,7 +40,7 @@ func rendered(t *testing.T, result render.Result, err error) string {
 	for o := range result.Set.All() {
 		fmt.Fprintln(&out, o.ID, o.Origin)
 	}
-	fmt.Fprintln(&out, result.Warnings)
+	fmt.Fprintln(&out, result.Warnings, result.Ungranted)
 	return out.String()
 }
 

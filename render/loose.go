@@ -17,8 +17,8 @@ type facts struct {
 	services []service
 	grants   []grant
 	uses     []use
-	// loose are the warnings about uses, as of the last good revision.
-	loose schema.Errors
+	// loose and ungranted are the warnings about uses, as of the last good revision.
+	loose, ungranted schema.Errors
 }
 
 type service struct{ namespace, name string }
@@ -163,20 +163,21 @@ func (f *facts) describe(to []string) []string {
 // warn finds out which uses lead nowhere. A tree without any Service of a namespace is silent about that namespace: what
 // runs there is not its matter.
 func (s *supply) warn(f *facts) {
-	f.loose = nil
+	f.loose, f.ungranted = nil, nil
 	for _, u := range f.uses {
-		message := ""
+		message, to := "", &f.loose
 		switch {
 		case s.namespaces[u.service.namespace] == 0:
 		case s.services[u.service] == 0:
 			message = fmt.Sprintf("there is no Service %s/%s in the tree, only others of that namespace%s",
 				u.service.namespace, u.service.name, s.nearest(u.service))
 		case !s.granted(u):
+			to = &f.ungranted
 			message = fmt.Sprintf("no ReferenceGrant of the tree lets %ss of namespace %s use Service %s/%s; "+
 				"give that service allowFrom: [%[2]s]", u.by.ID.Kind, u.by.ID.Namespace, u.service.namespace, u.service.name)
 		}
 		if message != "" {
-			f.loose = append(f.loose, &schema.Error{
+			*to = append(*to, &schema.Error{
 				Position: u.by.OriginOf(u.pointer), Message: u.by.ID.String() + ": " + message,
 			})
 		}

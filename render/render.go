@@ -46,6 +46,9 @@ type Result struct {
 	Set *object.Set
 	// Warnings are about input that renders, but probably not to what was meant.
 	Warnings schema.Errors
+	// Ungranted are the warnings about routes to Services of another namespace for which the tree has no ReferenceGrant.
+	// Whoever serves the objects hears the same from the proxy.
+	Ungranted schema.Errors
 	// Units is the number of leaves of the tree, Rendered how many of them were not kept from the last revision.
 	Rendered, Units int
 }
@@ -122,8 +125,10 @@ func (r *Renderer) assemble(t *tree, options Options) (Result, error) {
 	}
 	for _, out := range r.loose {
 		result.Warnings = append(result.Warnings, out.facts.loose...)
+		result.Ungranted = append(result.Ungranted, out.facts.ungranted...)
 	}
-	result.Set, result.Warnings, result.Rendered = r.set, result.Warnings.Sort(), t.rendered
+	result.Warnings, result.Ungranted = result.Warnings.Sort(), result.Ungranted.Sort()
+	result.Set, result.Rendered = r.set, t.rendered
 	return result, nil
 }
 
@@ -165,7 +170,7 @@ func (r *Renderer) look(in, dropped, added []*output) {
 	}
 	r.loose = slices.DeleteFunc(r.loose, func(out *output) bool { return !out.in })
 	for _, out := range added {
-		if r.supply.warn(out.facts); len(out.facts.loose) > 0 {
+		if r.supply.warn(out.facts); len(out.facts.loose)+len(out.facts.ungranted) > 0 {
 			r.loose = append(r.loose, out)
 		}
 	}

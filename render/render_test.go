@@ -78,8 +78,8 @@ func TestGolden(t *testing.T) {
 					t.Fatal(err)
 				}
 				got["want.yaml"] = out.String()
-				if len(result.Warnings) > 0 {
-					got["warnings"] = result.Warnings.Error() + "\n"
+				if warnings := append(result.Warnings, result.Ungranted...); len(warnings) > 0 {
+					got["warnings"] = warnings.Sort().Error() + "\n"
 				}
 			}
 			if *update {
@@ -184,6 +184,11 @@ func (f *gitFS) Digest(name string) (string, error) {
 		return d, nil
 	}
 	return "", fs.ErrNotExist
+}
+
+func (f *gitFS) Open(name string) (fs.File, error) {
+	f.reads[name]++
+	return f.MapFS.Open(name)
 }
 
 func (f *gitFS) ReadFile(name string) ([]byte, error) {

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path"
 
@@ -99,21 +100,42 @@ func (t *tree) look(name string) (kustomize.Kind, error) {
 // Read implements kustomize.Files.
 func (t *tree) Read(name string) ([]byte, error) {
 	t.record(name)
+	data, err := readFile(t.fsys, name)
+	if err == nil {
+		return data, nil
+	}
 	if info, err := fs.Stat(t.fsys, name); err == nil && info.Size() > MaxFile {
 		return nil, schema.Errors{{
 			Position: schema.Position{File: name},
 			Message:  fmt.Sprintf("has %d bytes; at most %d are read from one file", info.Size(), MaxFile),
 		}}
 	}
-	data, err := fs.ReadFile(t.fsys, name)
 	var wrong badInput
-	switch {
-	case errors.As(err, &wrong) && wrong.BadInput():
+	if errors.As(err, &wrong) && wrong.BadInput() {
 		return nil, schema.Errors{{Position: schema.Position{File: name}, Message: wrong.Error()}}
-	case err != nil:
-		return nil, fmt.Errorf("reading %s: %w", name, err)
 	}
-	return data, nil
+	return nil, fmt.Errorf("reading %s: %w", name, err)
+}
+
+var errTooLarge = errors.New("is too large")
+
+// readFile reads a file of up to MaxFile bytes. It is looked for once: asking for its size first would cost as much again.
+func readFile(fsys fs.FS, name string) (data []byte, err error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > MaxFile {
+		return nil, errTooLarge
+	}
+	data = make([]byte, info.Size())
+	_, err = io.ReadFull(f, data)
+	return data, err
 }
 
 // badInput is an error of a file system that says that the file is wrong, not that reading it went wrong.

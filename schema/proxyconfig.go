@@ -19,7 +19,7 @@ var ProxyConfigNamed = runtimeschema.GroupKind{Group: Group, Kind: KindProxyConf
 // AddToScheme registers the custom resources of headgate.dev.
 func AddToScheme(scheme *runtime.Scheme) error {
 	version := runtimeschema.GroupVersion{Group: Group, Version: "v1alpha1"}
-	scheme.AddKnownTypes(version, &ProxyConfig{}, &ProxyConfigList{}, &Sync{}, &SyncList{})
+	scheme.AddKnownTypes(version, &ProxyConfig{}, &ProxyConfigList{}, &Sync{}, &SyncList{}, &Preview{}, &PreviewList{})
 	metav1.AddToGroupVersion(scheme, version)
 	return nil
 }

@@ -61,7 +61,7 @@ type SyncList struct {
 // SyncSpec is the spec of a Sync.
 //
 // +kubebuilder:object:generate=true
-// +kubebuilder:validation:XValidation:rule="!has(self.proxy) || self.url.startsWith('http')",message="a proxy is for http and https only"
+// +kubebuilder:validation:XValidation:rule="!has(self.proxy) || self.url.startsWith('http') || self.proxy.url.startsWith('socks5')",message="the way to ssh leads through a socks5 proxy only"
 type SyncSpec struct {
 	// URL of the repository: https, http, ssh, or user@host:path. User and password belong in the Secret that secretRef names.
 	//
@@ -113,14 +113,14 @@ type SyncSpec struct {
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s')",message="an interval is 1s at least"
 	Interval SyncDuration `json:"interval,omitempty"`
 	// SecretRef names the Secret of the same namespace with what the repository asks for: username and password, bearerToken, identity
-	// and known_hosts (both for ssh), githubAppID, githubAppInstallationID and githubAppPrivateKey, ca.crt, tls.crt and tls.key.
+	// and known_hosts (both for ssh), githubAppID, githubAppInstallationID and githubAppPrivateKey (a GitHub App), ca.crt, tls.crt and tls.key.
 	//
 	// Default: the repository is read without credentials.
 	// Example: {name: shop-git}
 	//
 	// +optional
 	SecretRef *SyncSecret `json:"secretRef,omitempty"`
-	// Proxy is the HTTP proxy on the way to the repository.
+	// Proxy is what the repository is reached through.
 	//
 	// Example: {url: "http://proxy.example.com:3128"}
 	//
@@ -244,6 +244,13 @@ type SyncSpec struct {
 	// +kubebuilder:validation:MaxLength=40
 	// +kubebuilder:validation:Pattern=`^[0-9a-f]{40}$`
 	Pin string `json:"pin,omitempty"`
+	// Previews serves what open pull requests would change beside what runs.
+	//
+	// Default: there are none.
+	// Example: {pullRequests: {}, domain: preview.example.com}
+	//
+	// +optional
+	Previews *SyncPreviews `json:"previews,omitempty"`
 }
 
 // SyncDuration is a duration of Gateway API (GEP-2257) up to a day.
@@ -358,18 +365,18 @@ type SyncReference struct {
 	Namespace string `json:"namespace,omitempty"`
 }
 
-// SyncProxy is the HTTP proxy on the way to a repository.
+// SyncProxy is what a repository is reached through: an HTTP proxy for one at https or http, a SOCKS5 proxy for any.
 //
 // +kubebuilder:object:generate=true
 type SyncProxy struct {
 	// URL of the proxy.
 	//
 	// Required.
-	// Limits: http or https, 1 to 2048 characters; no password in it.
+	// Limits: http, https or socks5, 1 to 2048 characters; no password in it.
 	// Example: http://proxy.example.com:3128
 	//
 	// +kubebuilder:validation:MaxLength=2048
-	// +kubebuilder:validation:Pattern=`^https?://[^\s/@]+/?$`
+	// +kubebuilder:validation:Pattern=`^(https?|socks5)://[^\s/@]+/?$`
 	URL string `json:"url"`
 	// SecretRef names the Secret of the same namespace with the username and password that the proxy asks for.
 	//

@@ -12,8 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
-
-	"headgate.dev/agent/fields"
 )
 
 // isHand tells whether a field manager is a tool in a person's hand, or one that put into the cluster what now comes from Git. Their fields are taken over,
@@ -28,11 +26,6 @@ func isHand(manager string) bool {
 	return strings.HasPrefix(manager, "kubectl-")
 }
 
-// ofControllers gives the conflicts that are not with a person's tools.
-func ofControllers(conflicts []fields.Conflict) []fields.Conflict {
-	return slices.DeleteFunc(slices.Clone(conflicts), func(c fields.Conflict) bool { return isHand(c.Manager.Name) })
-}
-
 // adopt applies an object that nobody owns yet. The fields of the hands that made it become headgate's first, so that what Git lacks is
 // removed by the same apply, and the object is never without the fields it keeps.
 func (r *run) adopt(ctx context.Context, j *job) (*unstructured.Unstructured, error) {
@@ -43,14 +36,13 @@ func (r *run) adopt(ctx context.Context, j *job) (*unstructured.Unstructured, er
 		if err != nil {
 			return nil, fmt.Errorf("reading its managedFields: %w", err)
 		}
-		if len(taken) == 0 {
-			return r.put(ctx, j)
+		if len(taken) > 0 {
+			if version, err = r.writeManagers(ctx, j, entries, version); err != nil {
+				return nil, err
+			}
+			j.written.TakenOver = append(j.written.TakenOver, taken...)
 		}
-		if version, err = r.writeManagers(ctx, j, entries, version); err != nil {
-			return nil, err
-		}
-		j.written.TakenOver = append(j.written.TakenOver, taken...)
-		if len(j.yielded) > 0 {
+		if j.locked {
 			j.metadata()["resourceVersion"] = version
 		}
 		live, err := r.put(ctx, j)

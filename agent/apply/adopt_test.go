@@ -1,13 +1,13 @@
 package apply
 
 import (
-	"slices"
 	"strings"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"headgate.dev/agent/fields"
+	"headgate.dev/agent/plan"
 )
 
 func entry(manager string, operation metav1.ManagedFieldsOperationType, version, subresource, set string) metav1.ManagedFieldsEntry {
@@ -71,16 +71,32 @@ func TestTakeOver(t *testing.T) {
 	}
 }
 
-func TestConflictsWithHandsAreNone(t *testing.T) {
-	conflict := func(manager string) fields.Conflict {
-		return fields.Conflict{Path: "spec.replicas", Manager: fields.Manager{Name: manager}}
+func TestConflictsThatStand(t *testing.T) {
+	conflict := func(manager, pointer string) fields.Conflict {
+		return fields.Conflict{Path: pointer, Pointer: pointer, Manager: fields.Manager{Name: manager}}
 	}
-	left := ofControllers([]fields.Conflict{conflict("kubectl-edit"), conflict("keda"), conflict("helm"), conflict("kubectl-rollout")})
-	var names []string
-	for _, c := range left {
-		names = append(names, c.Manager.Name)
+	all := []fields.Conflict{
+		conflict("kubectl-edit", "/spec/a"), conflict("keda", "/spec/b"), conflict("helm", "/spec/c"), conflict("kubectl-rollout", "/spec/d"),
+		conflict("flagger", "/spec/rules"), conflict("flagger", "/spec/parentRefs"), conflict("flagger", "/spec/hostnames"),
 	}
-	if !slices.Equal(names, []string{"keda", "kubectl-rollout"}) {
-		t.Errorf("%v", names)
+	r := testRun(t)
+	r.request.Ignore = []plan.Rule{
+		{Target: plan.Selector{Kind: "HTTPRoute"}, Weights: true, Fields: []string{"/spec/hostnames/0"}},
+		{Target: plan.Selector{Kind: "GRPCRoute"}, Fields: []string{"/spec/parentRefs/0/name"}},
+	}
+	j := &job{Write: plan.Write{Object: testObject(t, "gateway.networking.k8s.io/v1", "HTTPRoute", nil)}, locked: true}
+	names := func(conflicts []fields.Conflict) string {
+		var out []string
+		for _, c := range conflicts {
+			out = append(out, c.Manager.Name+c.Pointer)
+		}
+		return strings.Join(out, " ")
+	}
+	if got := names(r.standing(j, all)); got != "keda/spec/b kubectl-rollout/spec/d flagger/spec/parentRefs" {
+		t.Error(got)
+	}
+	j.locked = false
+	if got := names(r.standing(j, all[4:5])); got != "flagger/spec/rules" {
+		t.Errorf("an object that was not read: %q", got)
 	}
 }

@@ -27,9 +27,10 @@ var (
 	// immutableText are the ways in which types of Kubernetes and rules of definitions say that a field stays as it is.
 	immutableText = regexp.MustCompile(`(?i)\bimmutable\b|may not (be )?changed? once set|(may not|must not|cannot|can not|can't) be (changed|updated|modified)|` +
 		`updates to \S+ spec for fields other than|pod updates may not change fields|may not change fields other than|cannot change roleRef`)
-	untriableText = regexp.MustCompile(`does not support dry run`)
-	quotaText     = regexp.MustCompile(`exceeded quota: `)
-	missingText   = regexp.MustCompile(`^namespaces "[^"]+" not found$`)
+	quotaText = regexp.MustCompile(`exceeded quota: `)
+	// undeclaredText: .spec.colour: field not declared in schema; unknown field "spec.colour".
+	undeclaredText = regexp.MustCompile(`: \.(\S+): field not declared in schema|unknown field "([^"]+)"`)
+	missingText    = regexp.MustCompile(`^namespaces "[^"]+" not found$`)
 )
 
 // answered turns the error of a call into an Error. Doing and the object are the caller's; the origin is that of the object, or of the
@@ -182,8 +183,11 @@ func conflictMessage(conflicts []fields.Conflict) string {
 	return strings.Join(parts, "; ") + ": take the field out of Git, leave it to its owner with ignore, or take it over with force"
 }
 
-// placeOf gives the place of the field that the first cause names.
+// placeOf gives the place of the field that the answer names first.
 func placeOf(o *object.Object, s metav1.Status) object.Origin {
+	if m := undeclaredText.FindStringSubmatch(s.Message); m != nil {
+		return o.OriginOf(pointerOf(m[1] + m[2]))
+	}
 	for _, c := range causesOf(s) {
 		if c.Field != "" {
 			return o.OriginOf(pointerOf(c.Field))

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/client-go/rest"
 
 	"headgate.dev/agent/plan"
@@ -19,8 +18,8 @@ import (
 type Config struct {
 	// REST is how headgate itself reaches the API server. It is not written to.
 	REST *rest.Config
-	// Kinds are from NewKinds, one for all Appliers of a process.
-	Kinds meta.ResettableRESTMapper
+	// Kinds are shared by all Appliers of a process.
+	Kinds *Kinds
 	// Owner is the Sync. Its inventory is in its namespace.
 	Owner plan.Owner
 	// Account is the name of the service account, in the Sync's namespace, as which objects are read and written.
@@ -109,7 +108,7 @@ type Result struct {
 	Released []object.ID
 	// Warnings are what the API server said about objects it took, sorted.
 	Warnings []Warning
-	// Inventory is what the Sync owns now, or may own.
+	// Inventory is what the Sync owns now, or may own. Nil when that is not known.
 	Inventory plan.Inventory
 	// Partial says which part of the inventory could not be read, so that nothing was removed. Empty: all of it could.
 	Partial string
@@ -157,30 +156,38 @@ func (a *Applier) Apply(ctx context.Context, request Request) (*Result, error) {
 	a.busy.Lock()
 	defer a.busy.Unlock()
 	r := a.newRun(request)
-	p, err := r.plan(ctx)
-	if err != nil {
-		return &r.result, err
+	defer r.finish()
+	for {
+		p, err := r.plan(ctx)
+		if err != nil {
+			return &r.result, err
+		}
+		if err := r.carryOut(ctx, p); err != nil || !r.remade {
+			return &r.result, err
+		}
+		// A namespace or definition was gone, and what was in it with it: what was planned for that is void.
+		r.remade, r.gone = false, map[object.ID]bool{}
+		a.seen = map[object.ID]seen{}
 	}
-	err = r.carryOut(ctx, p)
-	r.finish()
-	return &r.result, err
 }
 
 // run is one apply.
 type run struct {
 	*Applier
 	request Request
-	kinds   kinds
+	kinds   lookUps
 	mask    masker
 	gone    map[object.ID]bool
 
 	mu     sync.Mutex // guards what follows and Applier.seen, while objects are worked on at the same time
 	result Result
+	// remade is set when a namespace or definition had to be waited out and made anew.
+	remade bool
 }
 
 func (a *Applier) newRun(request Request) *run {
 	return &run{
-		Applier: a, request: request, kinds: kinds{mapper: a.config.Kinds}, mask: newMasker(request.Secrets), gone: map[object.ID]bool{},
+		Applier: a, request: request, kinds: lookUps{Kinds: a.config.Kinds}, mask: newMasker(request.Secrets), gone: map[object.ID]bool{},
 	}
 }
 
@@ -218,12 +225,15 @@ func (r *run) state() plan.State {
 func (r *run) carryOut(ctx context.Context, p *plan.Plan) error {
 	r.result.Unchanged = p.Unchanged
 	for _, stage := range p.Stages {
-		if err := r.stage(ctx, stage, p); err != nil {
+		if err := r.stage(ctx, stage, p); err != nil || r.remade {
 			return err
 		}
 	}
 	if r.broken != nil {
 		r.result.Partial = r.broken.Error()
+	}
+	if err := r.grow(ctx, p.Before); err != nil { // where nothing was written
+		return err
 	}
 	stayed, err := r.removeAll(ctx, p.Removals)
 	r.result.Kept = append(r.result.Kept, p.Kept...)
@@ -236,7 +246,9 @@ func (r *run) carryOut(ctx context.Context, p *plan.Plan) error {
 
 // finish completes the result.
 func (r *run) finish() {
-	r.result.Inventory = r.owned
+	if r.loaded {
+		r.result.Inventory = r.owned
+	}
 	r.result.sort()
 }
 

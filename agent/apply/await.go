@@ -171,7 +171,7 @@ func served(definition map[string]any) bool {
 func (r *run) discovered(ctx context.Context, definitions []*job) error {
 	wait := 20 * time.Millisecond
 	for {
-		r.kinds.reset()
+		r.kinds.again()
 		missing := r.undiscovered(definitions)
 		if missing == nil {
 			return nil

@@ -93,7 +93,7 @@ func (r *run) shardList() []plan.Shard {
 // grow writes the inventory of everything that may exist from the first write on.
 func (r *run) grow(ctx context.Context, before plan.Inventory) error {
 	more := before.Without(r.owned)
-	if len(more) == 0 && len(r.shards) > 0 {
+	if len(more) == 0 {
 		return nil
 	}
 	if r.broken != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -15,14 +16,36 @@ import (
 	"headgate.dev/render/object"
 )
 
-// NewKinds reads which kinds an API server has, when it is first asked for one, and again after each Reset. It is meant to be shared by all
-// Appliers of a process: what is served is no secret, and is read as headgate itself.
-func NewKinds(config *rest.Config) (meta.ResettableRESTMapper, error) {
+// Kinds are the kinds that an API server has, read when it is first asked for one, and again where one is missing. They are meant to be shared by
+// all Appliers of a process: what is served is no secret, and is read as headgate itself.
+type Kinds struct {
+	mapper    meta.ResettableRESTMapper
+	discovery discovery.CachedDiscoveryInterface
+}
+
+// NewKinds makes Kinds. It makes no call.
+func NewKinds(config *rest.Config) (*Kinds, error) {
 	client, err := discovery.NewDiscoveryClientForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("making a client for discovery: %w", err)
 	}
-	return restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(client)), nil
+	cached := memory.NewMemCacheClient(client)
+	return &Kinds{mapper: restmapper.NewDeferredDiscoveryRESTMapper(cached), discovery: cached}, nil
+}
+
+// hidden tells whether a group may have kinds that the API server cannot tell at this moment, as when the server behind an aggregated API is away.
+func (k *Kinds) hidden(group string) bool {
+	_, _, err := k.discovery.ServerGroupsAndResources()
+	failed, some := discovery.GroupDiscoveryFailedErrorGroups(err)
+	if !some {
+		return err != nil
+	}
+	for version := range failed {
+		if version.Group == group {
+			return true
+		}
+	}
+	return false
 }
 
 // target is where the objects of a kind are.
@@ -38,21 +61,27 @@ func (t target) apiVersion() string { return t.resource.GroupVersion().String() 
 // rendered, its own is taken. The experimental kinds of Gateway API went from v1alpha2 to v1 unchanged.
 var sameInAllVersions = []string{"gateway.networking.k8s.io"}
 
-// kinds looks kinds up, and lets the mapper read anew at most once.
-type kinds struct {
-	mapper meta.ResettableRESTMapper
-	fresh  bool
+// lookUps looks kinds up for one apply, and has them read anew at most once where one is missing.
+type lookUps struct {
+	*Kinds
+	mu    sync.Mutex
+	fresh bool // guarded by mu
 }
 
 // find gives the target of a kind in a version, or in any version for "". The error is an *Error with ReasonNotServed when the API server
 // says that it does not have it.
-func (k *kinds) find(id object.ID, version string) (target, error) {
+func (k *lookUps) find(id object.ID, version string) (target, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	t, err := k.lookUp(id, version)
 	if meta.IsNoMatchError(err) && !k.fresh {
 		k.reset()
 		t, err = k.lookUp(id, version)
 	}
 	if meta.IsNoMatchError(err) {
+		if k.hidden(id.Group) {
+			return target{}, fmt.Errorf("looking up kind %s: the API server cannot say at this moment what is in group %s", id.Kind, id.Group)
+		}
 		return target{}, &Error{Reason: ReasonNotServed, Doing: "looking up the kind of", ID: id, Message: k.notServed(id, version)}
 	}
 	if err != nil {
@@ -61,12 +90,20 @@ func (k *kinds) find(id object.ID, version string) (target, error) {
 	return t, nil
 }
 
-func (k *kinds) reset() {
+// reset has kinds read anew, mu is held.
+func (k *lookUps) reset() {
 	k.mapper.Reset()
 	k.fresh = true
 }
 
-func (k *kinds) lookUp(id object.ID, version string) (target, error) {
+// again is reset for others.
+func (k *lookUps) again() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.reset()
+}
+
+func (k *Kinds) lookUp(id object.ID, version string) (target, error) {
 	kind := schema.GroupKind{Group: id.Group, Kind: id.Kind}
 	var versions []string
 	if version != "" {
@@ -83,7 +120,7 @@ func (k *kinds) lookUp(id object.ID, version string) (target, error) {
 }
 
 // notServed says which versions of a kind there are.
-func (k *kinds) notServed(id object.ID, version string) string {
+func (k *Kinds) notServed(id object.ID, version string) string {
 	mappings, _ := k.mapper.RESTMappings(schema.GroupKind{Group: id.Group, Kind: id.Kind})
 	var served []string
 	for _, m := range mappings {

@@ -164,6 +164,9 @@ func (r *run) note(id object.ID, found *metav1.PartialObjectMetadata) {
 	if r.stale(s.mark.Owner) {
 		s.mark.Owner = plan.Owner{}
 	}
+	if found.DeletionTimestamp != nil {
+		s.mark.Applied = object.Digest{} // when it is wanted, it is waited out and made anew
+	}
 	if s.mark.Owner == (plan.Owner{}) {
 		s.managed = found.ManagedFields
 	}

@@ -55,25 +55,23 @@ func (r *run) removeAll(ctx context.Context, ids []object.ID) ([]object.ID, erro
 func (r *run) remove(ctx context.Context, m *removal) *Error {
 	t, err := r.kinds.find(m.id, "")
 	if err != nil {
-		return r.answered("removing", m.id, nil, nil, err)
+		e := r.answered("removing", m.id, nil, nil, err)
+		if e.Reason == ReasonNotServed { // it went with its definition
+			r.unsee(m.id)
+			return nil
+		}
+		return e
 	}
 	for n := 1; ; n++ {
 		known, ok := r.lookAt(m.id)
-		switch {
-		case !ok:
-			return nil
-		case known.mark.Owner != r.config.Owner:
-			m.freed = true
-			return nil
-		case known.mark.Protected:
-			m.kept = &plan.Kept{ID: m.id, Reason: plan.KeptProtected}
+		if !ok || m.stays(known.mark, r.config.Owner) {
 			return nil
 		}
 		err := r.as.remove(ctx, t, m.id, known)
+		if err == nil {
+			m.removed = &Removed{ID: m.id, UID: string(known.uid)}
+		}
 		if err == nil || isMissing(err) {
-			if err == nil {
-				m.removed = &Removed{ID: m.id, UID: string(known.uid)}
-			}
 			r.unsee(m.id)
 			return nil
 		}
@@ -84,6 +82,19 @@ func (r *run) remove(ctx context.Context, m *removal) *Error {
 			return e
 		}
 	}
+}
+
+// stays notes what keeps an object from being removed, and tells whether there is something.
+func (m *removal) stays(mark plan.Mark, owner plan.Owner) bool {
+	switch {
+	case mark.Owner != owner:
+		m.freed = true
+	case mark.Protected:
+		m.kept = &plan.Kept{ID: m.id, Reason: plan.KeptProtected}
+	default:
+		return false
+	}
+	return true
 }
 
 func (r *run) lookAt(id object.ID) (seen, bool) {

@@ -3,12 +3,13 @@ package apply
 import (
 	"context"
 	"errors"
-	"net/http"
 	"slices"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"headgate.dev/agent/fields"
 	"headgate.dev/agent/plan"
 	"headgate.dev/render/object"
 )
@@ -20,9 +21,11 @@ const attempts = 5
 type job struct {
 	plan.Write
 	target target
-	// content is what is sent: marked, and with what is left to others. Version is the resource version that it was made for; empty: any.
+	// content is what is sent: marked, and with what is left to others.
 	content map[string]any
 	yielded []plan.Yielded
+	// locked content was made from what is live, and is for that resource version alone.
+	locked bool
 	// force takes over fields that people own, or with the request's force those of anybody.
 	force bool
 	// recreate deletes the object first.
@@ -117,35 +120,71 @@ func (r *run) try(ctx context.Context, j *job) *Error {
 	if err := r.prepare(ctx, j); err != nil {
 		return err
 	}
-	for {
+	for n := 1; ; n++ {
 		_, err := r.as.apply(ctx, j.target, j.id(), patch{content: j.content, dry: true, force: j.force})
-		if err == nil || untriable(err) {
+		if err == nil {
 			return nil
 		}
 		e := r.answered("trying", j.id(), j.Object, j.content, err)
-		switch {
-		case e.Reason == ReasonConflict && !j.force:
-			if e.Conflicts = ofControllers(e.Conflicts); len(e.Conflicts) == 0 {
-				j.force = true
-				continue
-			}
-			e.Message = conflictMessage(e.Conflicts)
-		case e.Reason == ReasonChanged && len(j.yielded) > 0:
-			return nil // write reads it again
-		case e.Reason == ReasonImmutable:
-			if e = r.replaceable(j, e); e == nil {
-				j.recreate = true
-			}
+		again, e := r.overcome(ctx, j, e)
+		if e != nil || !again || n == attempts {
+			return e
 		}
-		return e
 	}
 }
 
-// untriable tells whether an object cannot be tried because an admission webhook has effects of its own.
-func untriable(err error) bool {
-	s, ok := statusOf(err)
-	return ok && s.Code == http.StatusBadRequest && untriableText.MatchString(s.Message)
+// overcome says what to do about an error of a try: nothing (the error stays), try again with what it changed, or go on to write.
+func (r *run) overcome(ctx context.Context, j *job, e *Error) (again bool, _ *Error) {
+	switch {
+	case r.mayForce(j, e):
+		return true, nil
+	case e.Reason == ReasonChanged && j.locked:
+		return true, r.prepare(ctx, j)
+	case e.Reason == ReasonImmutable:
+		if e = r.replaceable(j, e); e == nil {
+			j.recreate = true
+		}
+	}
+	return false, e
 }
+
+// mayForce tells whether a conflict is none that stands in the way, and has the job take the fields over then.
+func (r *run) mayForce(j *job, e *Error) bool {
+	if e.Reason != ReasonConflict || j.force {
+		return false
+	}
+	if e.Conflicts = r.standing(j, e.Conflicts); len(e.Conflicts) > 0 {
+		e.Message = conflictMessage(e.Conflicts)
+		return false
+	}
+	j.force = true
+	return true
+}
+
+// standing gives the conflicts that stand in the way: neither with a person's tools, nor about an atomic field in which others have a part that is left
+// to them. That part is in what is sent, as it is live, and the resource version keeps it so.
+func (r *run) standing(j *job, conflicts []fields.Conflict) []fields.Conflict {
+	return slices.DeleteFunc(slices.Clone(conflicts), func(c fields.Conflict) bool {
+		return isHand(c.Manager.Name) || j.locked && c.Pointer != "" && r.leavesPart(j.Object, c.Pointer)
+	})
+}
+
+// leavesPart tells whether a rule leaves something inside a field to others.
+func (r *run) leavesPart(o *object.Object, pointer string) bool {
+	for _, rule := range r.request.Ignore {
+		if !rule.Target.Selects(o) {
+			continue
+		}
+		inside := func(field string) bool { return strings.HasPrefix(field, pointer+"/") }
+		if rule.Weights && pointer == "/spec/rules" || slices.ContainsFunc(rule.Fields, inside) {
+			return true
+		}
+	}
+	return false
+}
+
+// holding are kinds with which others go.
+var holding = []string{"Namespace", "CustomResourceDefinition"}
 
 // precious are kinds that are never deleted to be made again: with them goes what is in them.
 var precious = []string{"Namespace", "CustomResourceDefinition", "PersistentVolume", "PersistentVolumeClaim"}
@@ -171,9 +210,13 @@ func (r *run) known(id object.ID) seen {
 	return r.seen[id]
 }
 
-// prepare makes the content to send. Where rules leave fields to others, the live object is read.
+// ofTheServer is metadata that an object has when it was copied out of a cluster. It says nothing about what is wanted, and would be refused.
+var ofTheServer = []string{"creationTimestamp", "deletionGracePeriodSeconds", "deletionTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"}
+
+// prepare makes the content to send. Where rules leave fields to others, it is made from the live object.
 func (r *run) prepare(ctx context.Context, j *job) *Error {
 	content, version := j.Object.Content, ""
+	j.yielded, j.locked = nil, false
 	if j.Action != plan.Create && slices.ContainsFunc(r.request.Ignore, func(rule plan.Rule) bool { return rule.Target.Selects(j.Object) }) {
 		live, err := r.as.in(j.target, j.id().Namespace).Get(ctx, j.id().Name, metav1.GetOptions{})
 		switch {
@@ -182,11 +225,14 @@ func (r *run) prepare(ctx context.Context, j *job) *Error {
 			return r.answered("reading", j.id(), j.Object, nil, err)
 		default:
 			content, j.yielded = plan.Yield(j.Object, live.Object, r.request.Ignore)
-			version = live.GetResourceVersion()
+			version, j.locked = live.GetResourceVersion(), true
 		}
 	}
 	j.content = plan.Stamp(content, r.config.Owner, j.Key)
-	if len(j.yielded) > 0 {
+	for _, key := range ofTheServer {
+		delete(j.metadata(), key)
+	}
+	if j.locked {
 		j.metadata()["resourceVersion"] = version
 	}
 	return nil
@@ -201,7 +247,7 @@ func (r *run) write(ctx context.Context, j *job) *Error {
 			return nil
 		}
 		e := r.answered("applying", j.id(), j.Object, j.content, err)
-		if e.Reason != ReasonChanged || n == attempts {
+		if !r.mayForce(j, e) && e.Reason != ReasonChanged || n == attempts {
 			return e
 		}
 		if e := r.again(ctx, j); e != nil {
@@ -244,7 +290,15 @@ func (r *run) put(ctx context.Context, j *job) (*unstructured.Unstructured, erro
 			return nil, r.beingDeleted(j, err)
 		}
 		delete(j.metadata(), "resourceVersion")
+		r.noteRemade(j)
 	}
+}
+
+// noteRemade notes that what an object holds is gone with it.
+func (r *run) noteRemade(j *job) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.remade = r.remade || slices.Contains(holding, j.id().Kind)
 }
 
 // beingDeleted says that there was no time to wait for an object to be gone.

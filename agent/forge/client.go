@@ -39,7 +39,10 @@ type Config struct {
 	Token func(ctx context.Context, refused string) (string, error)
 	// CA are certificates in PEM, trusted besides the system's. Not together with Transport.
 	CA []byte
-	// Transport carries the requests; nil is a new one of net/http with the proxy of the environment.
+	// Proxy is what the host is reached through: http, https or socks5, with user and password where it wants them. Nil is the one of the environment,
+	// if any. Not together with Transport.
+	Proxy *url.URL
+	// Transport carries the requests; nil is a new one of net/http.
 	Transport http.RoundTripper
 	// Timeout bounds each request, its body included. 0 is 30 s.
 	Timeout time.Duration
@@ -165,14 +168,17 @@ func rootURL(s string) (*url.URL, error) {
 
 func transportOf(cfg Config) (http.RoundTripper, error) {
 	if cfg.Transport != nil {
-		if len(cfg.CA) > 0 {
-			return nil, errors.New("a transport of one's own has its own authorities")
+		if len(cfg.CA) > 0 || cfg.Proxy != nil {
+			return nil, errors.New("a transport of one's own has its own authorities and proxy")
 		}
 		return cfg.Transport, nil
 	}
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	t.MaxResponseHeaderBytes = 256 << 10
+	if cfg.Proxy != nil {
+		t.Proxy = http.ProxyURL(cfg.Proxy)
+	}
 	if len(cfg.CA) > 0 {
 		pool, err := x509.SystemCertPool()
 		if err != nil {

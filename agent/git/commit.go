@@ -40,6 +40,8 @@ type Commit struct {
 	Author, Email string
 	// When is the committer's time.
 	When time.Time
+	// Tag is the annotated tag by which it was found; nil where that is something else, or a lightweight tag.
+	Tag *Tag
 	// Tree is the files. Never nil.
 	Tree Tree
 

@@ -6,6 +6,8 @@ import (
 	"sync"
 
 	"github.com/go-git/go-git/v5/plumbing"
+
+	"headgate.dev/agent/git/internal/odb"
 )
 
 // committed is the content of commits: Git's objects.
@@ -21,8 +23,8 @@ func (c *committed) list(id plumbing.Hash, limit int) (listing, error) {
 }
 
 func (c *committed) blob(_ string, e entry, limit int64) ([]byte, int64, error) {
-	f, err := c.objects.read(e.id, plumbing.BlobObject, limit)
-	return f.data, f.size, err
+	f, err := c.objects.Read(e.id, plumbing.BlobObject, limit)
+	return f.Data, f.Size, err
 }
 
 func (c *committed) explain(err error) error {
@@ -30,7 +32,7 @@ func (c *committed) explain(err error) error {
 	case !errors.Is(err, plumbing.ErrObjectNotFound):
 		return err
 	case c.filtered:
-		return errTooLarge
+		return odb.ErrTooLarge
 	}
 	return fmt.Errorf("its object is missing, as in a partial clone: run \"git fetch --refetch --no-filter\" there: %w", err)
 }
@@ -53,11 +55,11 @@ func (c *listings) get(o *objects, id plumbing.Hash, limit int) (listing, error)
 	if ok {
 		return l, nil
 	}
-	f, err := o.read(id, plumbing.TreeObject, int64(limit)*512+1<<20)
+	f, err := o.Read(id, plumbing.TreeObject, int64(limit)*512+1<<20)
 	if err != nil {
 		return nil, err
 	}
-	if l, err = parseListing(f.data); err != nil {
+	if l, err = parseListing(f.Data); err != nil {
 		return nil, err
 	}
 	c.mu.Lock()

@@ -1,6 +1,7 @@
 package git
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -77,9 +78,11 @@ func (e *LinkError) Error() string {
 	return fmt.Sprintf("%s is a symbolic link to %q, and links are not followed: put the file itself there", e.Link, e.Target)
 }
 
-// SignatureError says that a commit is not signed by any of the given keys.
+// SignatureError says that a commit, or the tag that led to it, is not signed by any of the given keys.
 type SignatureError struct {
 	Revision string
+	// Tag is the tag whose signature was wanted; empty where it was the commit's.
+	Tag string
 	// Unsigned: there is no signature at all.
 	Unsigned bool
 	Err      error
@@ -87,10 +90,17 @@ type SignatureError struct {
 
 // Error implements error.
 func (e *SignatureError) Error() string {
-	if e.Unsigned {
-		return fmt.Sprintf("verifying the signature of %s: the commit is not signed", e.Revision)
+	what, err := e.Revision, e.Err
+	if e.Tag != "" {
+		what = fmt.Sprintf("the tag of %s", e.Revision)
 	}
-	return fmt.Sprintf("verifying the signature of %s: %v", e.Revision, e.Err)
+	switch {
+	case e.Unsigned && e.Tag != "":
+		err = errors.New("the tag is not signed")
+	case e.Unsigned:
+		err = errors.New("the commit is not signed")
+	}
+	return fmt.Sprintf("verifying the signature of %s: %v", what, err)
 }
 
 // Unwrap gives the cause.

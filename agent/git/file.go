@@ -12,19 +12,24 @@ import (
 // info implements fs.FileInfo.
 type info struct {
 	name string
-	size int64
 	mode fs.FileMode
 	when time.Time
+	size func() int64 // nil: 0
 }
 
-func (i *info) Name() string       { return i.name }
-func (i *info) Size() int64        { return i.size }
+func (i *info) Name() string { return i.name }
+func (i *info) Size() int64 {
+	if i.size == nil {
+		return 0
+	}
+	return i.size()
+}
 func (i *info) Mode() fs.FileMode  { return i.mode }
 func (i *info) ModTime() time.Time { return i.when }
 func (i *info) IsDir() bool        { return i.mode.IsDir() }
 func (i *info) Sys() any           { return nil }
 
-// dirEntry implements fs.DirEntry; the size is looked up when it is asked for.
+// dirEntry implements fs.DirEntry.
 type dirEntry struct {
 	tree  *tree
 	dir   string
@@ -36,7 +41,7 @@ func (d *dirEntry) IsDir() bool       { return d.entry.mode.IsDir() }
 func (d *dirEntry) Type() fs.FileMode { return d.entry.mode.Type() }
 func (d *dirEntry) String() string    { return fs.FormatDirEntry(d) }
 func (d *dirEntry) Info() (fs.FileInfo, error) {
-	return d.tree.info(path.Join(d.dir, d.entry.name), d.entry)
+	return d.tree.info(path.Join(d.dir, d.entry.name), d.entry), nil
 }
 
 // openFile is a file whose bytes are all there.

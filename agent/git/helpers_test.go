@@ -2,8 +2,14 @@ package git
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"io"
 	"log"
+	"math/big"
+	"net"
 	"net/http"
 	"net/http/cgi"
 	"net/http/httptest"
@@ -117,6 +123,7 @@ func awaitHint(t testing.TB, hints <-chan struct{}) {
 // server is git http-backend behind net/http.
 type server struct {
 	*httptest.Server
+	root      string
 	requests  atomic.Int64
 	bytes     atomic.Int64                     // of answers
 	intercept atomic.Pointer[http.HandlerFunc] // answers instead, unless it is nil
@@ -130,7 +137,7 @@ func serve(t testing.TB, root string) *server {
 		Logger: log.New(io.Discard, "", 0), Stderr: io.Discard, // clients that hang up are part of the tests
 		Env: append([]string{"GIT_PROJECT_ROOT=" + root, "GIT_HTTP_EXPORT_ALL=1"}, gitEnv...),
 	}
-	s := &server{}
+	s := &server{root: root}
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.requests.Add(1)
 		if f := s.intercept.Load(); f != nil {
@@ -159,4 +166,23 @@ type counting struct {
 func (c *counting) Write(p []byte) (int, error) {
 	c.n.Add(int64(len(p)))
 	return c.ResponseWriter.Write(p)
+}
+
+// quietLog is for servers whose clients refuse them.
+var quietLog = log.New(io.Discard, "", 0)
+
+// selfSigned is a certificate for 127.0.0.1 that nobody knows.
+func selfSigned(t *testing.T) *tls.Config {
+	t.Helper()
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+	der, err := x509.CreateCertificate(rand.Reader, cert, cert, public, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: private}}}
 }

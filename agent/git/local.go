@@ -236,6 +236,6 @@ func (l *local) refDirs() []string {
 func (l *local) directory() string { return l.dir }
 func (l *local) name() string      { return l.root }
 func (l *local) close() error {
-	l.objects.close()
+	l.objects.Close()
 	return nil
 }

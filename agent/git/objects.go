@@ -1,247 +1,47 @@
 package git
 
 import (
-	"bufio"
-	"bytes"
-	"compress/zlib"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
-	"strconv"
-	"strings"
-	"sync"
 
-	"github.com/go-git/go-billy/v5/osfs"
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/cache"
-	"github.com/go-git/go-git/v5/storage/filesystem"
+
+	"headgate.dev/agent/git/internal/odb"
 )
 
-// objects reads the objects of one repository, and stays correct while git adds loose objects, repacks and prunes.
-type objects struct {
-	dir string // what holds "objects": the common directory
+// objects are the objects of one repository, commits and tags understood.
+type objects struct{ *odb.Reader }
 
-	mu     sync.Mutex // guards everything below
-	stores []*filesystem.Storage
-	dirs   []string // of stores: dir, then its alternates
-}
-
-// deltaCache bounds what go-git keeps of inflated objects: bases of deltas. Trees have a cache of their own.
-const deltaCache = 16 << 20
-
-var errTooLarge = errors.New("object is larger than asked for")
-
-func newObjects(dir string) *objects { return &objects{dir: dir} }
-
-// found is an object that was read; without data when it is larger than asked for.
-type found struct {
-	kind plumbing.ObjectType
-	size int64
-	data []byte
-}
-
-// read gives an object of the kind t, or of any. It answers errTooLarge, with the size, for one of more than limit bytes,
-// and plumbing.ErrObjectNotFound for a missing one.
-func (o *objects) read(id plumbing.Hash, t plumbing.ObjectType, limit int64) (found, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	f, err := o.lookup(id, limit)
-	if err == nil || errors.Is(err, errTooLarge) {
-		return f, f.check(id, t, err)
-	}
-	// A repack moved the object after the list of packs was read: look again with a fresh one.
-	o.closeLocked()
-	f, err = o.lookup(id, limit)
-	return f, f.check(id, t, err)
-}
-
-func (f found) check(id plumbing.Hash, t plumbing.ObjectType, err error) error {
-	if err == nil && t != plumbing.AnyObject && f.kind != t {
-		return fmt.Errorf("reading object %s: it is a %s, not a %s", id, f.kind, t)
-	}
-	return err
-}
-
-func (o *objects) lookup(id plumbing.Hash, limit int64) (found, error) {
-	if o.stores == nil {
-		o.open()
-	}
-	for _, dir := range o.dirs {
-		f, err := readLoose(dir, id, limit)
-		if !errors.Is(err, os.ErrNotExist) {
-			return f, err
-		}
-	}
-	for _, st := range o.stores {
-		size, err := st.EncodedObjectSize(id)
-		if errors.Is(err, plumbing.ErrObjectNotFound) {
-			continue
-		}
-		if err == nil && size > limit {
-			return found{size: size}, errTooLarge
-		}
-		if err != nil {
-			return found{}, err
-		}
-		return readPacked(st, id)
-	}
-	return found{}, plumbing.ErrObjectNotFound
-}
-
-func readPacked(st *filesystem.Storage, id plumbing.Hash) (f found, err error) {
-	obj, err := st.EncodedObject(plumbing.AnyObject, id)
-	if err != nil {
-		return found{}, err
-	}
-	r, err := obj.Reader()
-	if err != nil {
-		return found{}, err
-	}
-	defer func() { err = errors.Join(err, r.Close()) }()
-	f = found{kind: obj.Type(), size: obj.Size(), data: make([]byte, obj.Size())}
-	_, err = io.ReadFull(r, f.data)
-	return f, err
-}
-
-var inflaters = sync.Pool{New: func() any { return nil }}
-
-// readLoose reads one loose object without asking the packs, whose indexes need not be loaded then.
-func readLoose(dir string, id plumbing.Hash, limit int64) (o found, err error) {
-	h := id.String()
-	f, err := os.Open(filepath.Join(dir, "objects", h[:2], h[2:]))
-	if err != nil {
-		return found{}, err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	z, _ := inflaters.Get().(io.ReadCloser)
-	if r, ok := z.(zlib.Resetter); ok {
-		err = r.Reset(f, nil)
-	} else {
-		z, err = zlib.NewReader(f)
-	}
-	if err != nil {
-		return found{}, fmt.Errorf("reading object %s: %w", h, err)
-	}
-	defer inflaters.Put(z)
-	if o, err = inflate(z, limit); err != nil && !errors.Is(err, errTooLarge) {
-		err = fmt.Errorf("reading object %s: %w", h, err)
-	}
-	return o, err
-}
-
-// inflate reads "KIND SIZE\x00" and then the content.
-func inflate(r io.Reader, limit int64) (found, error) {
-	br := bufio.NewReaderSize(r, 512)
-	head, err := br.ReadString(0)
-	if err != nil {
-		return found{}, err
-	}
-	name, number, _ := strings.Cut(strings.TrimSuffix(head, "\x00"), " ")
-	o := found{}
-	o.kind, err = plumbing.ParseObjectType(name)
-	if err != nil {
-		return found{}, err
-	}
-	if o.size, err = strconv.ParseInt(number, 10, 64); err != nil || o.size < 0 {
-		return found{}, fmt.Errorf("bad header %q", head)
-	}
-	if o.size > limit {
-		return o, errTooLarge
-	}
-	o.data = make([]byte, o.size)
-	_, err = io.ReadFull(br, o.data)
-	return o, err
-}
-
-// open lists the object directories: the repository's own and those it borrows from.
-func (o *objects) open() {
-	o.dirs = nil
-	o.addDir(o.dir, 0)
-	for _, dir := range o.dirs {
-		// Descriptors are kept so that a pack that was deleted can still be read.
-		st := filesystem.NewStorageWithOptions(osfs.New(dir), cache.NewObjectLRU(deltaCache),
-			filesystem.Options{KeepDescriptors: true, AlternatesFS: osfs.New("/")})
-		o.stores = append(o.stores, st)
-	}
-}
-
-func (o *objects) addDir(dir string, depth int) {
-	o.dirs = append(o.dirs, dir)
-	data, err := os.ReadFile(filepath.Join(dir, "objects", "info", "alternates"))
-	if err != nil || depth == 5 {
-		return
-	}
-	for line := range strings.Lines(string(data)) {
-		path := strings.TrimSpace(line)
-		if path == "" || path[0] == '#' {
-			continue
-		}
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(dir, "objects", path)
-		}
-		if filepath.Base(path) == "objects" {
-			o.addDir(filepath.Dir(path), depth+1)
-		}
-	}
-}
+func newObjects(dir string) *objects { return &objects{odb.New(dir)} }
 
 // maxMeta bounds a commit or tag object, in bytes.
 const maxMeta = 8 << 20
 
 // commit reads the commit that id is, or that the tag with that id leads to.
 func (o *objects) commit(id plumbing.Hash) (*Commit, error) {
+	var first *Tag
 	for range 10 {
-		f, err := o.read(id, plumbing.AnyObject, maxMeta)
+		f, err := o.Read(id, plumbing.AnyObject, maxMeta)
 		switch {
 		case err != nil:
 			return nil, err
-		case f.kind == plumbing.CommitObject:
-			return parseCommit(id.String(), f.data)
-		case f.kind != plumbing.TagObject:
-			return nil, fmt.Errorf("it is a %s, not a commit", f.kind)
+		case f.Kind == plumbing.CommitObject:
+			c, err := parseCommit(id.String(), f.Data)
+			if err == nil {
+				c.Tag = first
+			}
+			return c, err
+		case f.Kind != plumbing.TagObject:
+			return nil, fmt.Errorf("it is a %s, not a commit", f.Kind)
 		}
-		target, _, _ := bytes.Cut(bytes.TrimPrefix(f.data, []byte("object ")), []byte("\n"))
-		id = plumbing.NewHash(string(target))
-	}
-	return nil, errors.New("a tag of a tag of a tag, ten levels deep")
-}
-
-// abbreviated gives the ids that begin with the given digits.
-func (o *objects) abbreviated(prefix string) ([]plumbing.Hash, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.closeLocked()
-	o.open()
-	even := prefix[:len(prefix)/2*2]
-	raw := plumbing.NewHash(even + strings.Repeat("0", 40-len(even)))
-	seen := map[plumbing.Hash]bool{}
-	var found []plumbing.Hash
-	for _, st := range o.stores {
-		ids, err := st.HashesWithPrefix(raw[:len(even)/2])
+		t, err := parseTag(id.String(), f.Data)
 		if err != nil {
 			return nil, err
 		}
-		for _, id := range ids {
-			if strings.HasPrefix(id.String(), prefix) && !seen[id] {
-				seen[id] = true
-				found = append(found, id)
-			}
+		if first == nil {
+			first = t
 		}
+		id = plumbing.NewHash(t.target)
 	}
-	return found, nil
-}
-
-func (o *objects) closeLocked() {
-	for _, st := range o.stores {
-		_ = st.ObjectStorage.Close() // read only: nothing can be lost
-	}
-	o.stores = nil
-}
-
-func (o *objects) close() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.closeLocked()
+	return nil, errors.New("a tag of a tag of a tag, ten levels deep")
 }

@@ -266,7 +266,7 @@ func (l *localRefs) byID(id string, o *objects) (target, error) {
 	if len(id) == 40 {
 		return target{hash: id}, nil
 	}
-	ids, err := o.abbreviated(id)
+	ids, err := o.WithPrefix(id)
 	if err != nil {
 		return target{}, err
 	}

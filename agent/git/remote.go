@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -65,13 +66,7 @@ func openRemote(src Source, o Options) (*remote, error) {
 	if o.Cache == "" {
 		return nil, fmt.Errorf("opening %s: no cache directory is given to fetch into", r.url)
 	}
-	limits := bounds{url: r.url, refs: r.limits.Refs, pack: r.limits.Pack}
-	if u.Scheme == "ssh" {
-		r.peer, err = newSSH(u, src.Auth, limits)
-	} else {
-		r.peer, err = newHTTP(u, src.Auth, limits)
-	}
-	if err != nil {
+	if r.peer, err = newPeer(u, src, o); err != nil {
 		return nil, err
 	}
 	// A store lacks the blobs above the limit it was fetched with.
@@ -80,6 +75,28 @@ func openRemote(src Source, o Options) (*remote, error) {
 		return nil, fmt.Errorf("opening the cache of %s: %w", r.url, err)
 	}
 	return r, nil
+}
+
+func newPeer(u *url.URL, src Source, o Options) (peer, error) {
+	b := bounds{url: display(u), refs: src.Limits.Refs, pack: src.Limits.Pack}
+	proxy, err := src.Proxy.parse(u)
+	if err != nil {
+		return nil, fmt.Errorf("opening %s: %w", b.url, err)
+	}
+	if u.Scheme == "ssh" {
+		return newSSH(u, src.Auth, proxy, b)
+	}
+	if src.Auth.App != nil && o.App == nil {
+		return nil, &UnsupportedError{Doing: "opening " + b.url, What: "a GitHub App", Remedy: "use a token"}
+	}
+	t, err := newHTTP(u, src.Auth, proxy, b)
+	if err != nil || src.Auth.App == nil {
+		return t, err
+	}
+	if t.token, err = o.App(src); err != nil {
+		return nil, &AuthError{URL: b.url, Err: err}
+	}
+	return t, nil
 }
 
 // resolve implements origin.

@@ -20,6 +20,9 @@ type Options struct {
 	After func(time.Duration) <-chan time.Time
 	// Timeout bounds one Resolve of a remote. Default one minute.
 	Timeout time.Duration
+	// App makes what gets the tokens of a source's GitHub App, from the source as it was opened. The function that it gives is asked each time, and
+	// so should keep its token; refused is the one that the server did not take, after which it is asked once more. Nil: no source may have an App.
+	App func(Source) (func(ctx context.Context, refused string) (string, error), error)
 }
 
 func (o Options) withDefaults() Options {
@@ -47,6 +50,7 @@ type Repository struct {
 // origin is where commits come from: a local repository or a remote.
 type origin interface {
 	resolve(ctx context.Context) (*Commit, error)
+	descends(ctx context.Context, hash, ancestor string) (bool, error)
 	watch(ctx context.Context, o Options) (<-chan struct{}, error)
 	directory() string
 	name() string

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
-	fluxgit "github.com/fluxcd/pkg/git"
 )
 
 // Source says which commits are wanted.
@@ -21,6 +20,8 @@ type Source struct {
 	Ref Ref
 	// Auth is for remotes.
 	Auth Auth
+	// Proxy is what a remote is reached through. Zero: for http(s) what the environment says.
+	Proxy Proxy
 	// Limits bound what a commit may cost.
 	Limits Limits
 }
@@ -134,6 +135,8 @@ type Auth struct {
 	Username, Password string
 	// BearerToken is sent over http(s) instead of Username and Password.
 	BearerToken string
+	// App is a GitHub App, whose tokens are sent over http(s) instead. Options.App gets them.
+	App *AppKey
 	// SSHKey is a private key in PEM.
 	SSHKey []byte
 	// KnownHosts is the content of a known_hosts file. Required for ssh: a host that is not in it is refused.
@@ -144,24 +147,6 @@ type Auth struct {
 	CA []byte
 	// ClientCert and ClientKey are a certificate and its key in PEM for TLS.
 	ClientCert, ClientKey []byte
-}
-
-// AuthFromSecret reads the data of a Secret as Flux writes it: username, password, bearerToken, identity, known_hosts,
-// ca.crt, tls.crt, tls.key.
-func AuthFromSecret(rawURL string, data map[string][]byte) (Auth, error) {
-	u, err := parseURL(rawURL)
-	if err != nil {
-		return Auth{}, err
-	}
-	o, err := fluxgit.NewAuthOptions(*u, data)
-	if err != nil {
-		return Auth{}, &AuthError{URL: display(u), Err: err}
-	}
-	return Auth{
-		Username: o.Username, Password: o.Password, BearerToken: o.BearerToken,
-		SSHKey: o.Identity, KnownHosts: o.KnownHosts,
-		CA: o.CAFile, ClientCert: o.ClientCert, ClientKey: o.ClientKey,
-	}, nil
 }
 
 // Limits bound the work a commit can cause. Zero fields take the default.

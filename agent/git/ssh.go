@@ -19,6 +19,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/transport"
 	"golang.org/x/crypto/ssh"
 	sshagent "golang.org/x/crypto/ssh/agent"
+	hostkeys "golang.org/x/crypto/ssh/knownhosts"
 )
 
 // sshPeer runs git-upload-pack on a server. Each session is a connection of its own. go-git speaks the protocol; the
@@ -29,11 +30,12 @@ type sshPeer struct {
 	addr   string
 	path   string
 	config ssh.ClientConfig
-	agent  string // socket
+	agent  string   // socket
+	proxy  *url.URL // nil: none
 }
 
-func newSSH(u *url.URL, a Auth, b bounds) (*sshPeer, error) {
-	t := &sshPeer{bounds: b, agent: a.SSHAgent, addr: net.JoinHostPort(u.Hostname(), "22"), path: u.Path}
+func newSSH(u *url.URL, a Auth, proxy *url.URL, b bounds) (*sshPeer, error) {
+	t := &sshPeer{bounds: b, proxy: proxy, agent: a.SSHAgent, addr: net.JoinHostPort(u.Hostname(), "22"), path: u.Path}
 	if u.Port() != "" {
 		t.addr = u.Host
 	}
@@ -94,7 +96,7 @@ func (t *sshPeer) close() {}
 
 func (t *sshPeer) connect(ctx context.Context) (*sshSession, error) {
 	config := t.config
-	conn, err := (&net.Dialer{Timeout: config.Timeout}).DialContext(ctx, "tcp", t.addr)
+	conn, err := dial(ctx, config.Timeout, t.proxy, t.addr)
 	if err != nil {
 		return nil, fmt.Errorf("asking %s: %w", t.url, err)
 	}
@@ -114,9 +116,23 @@ func (t *sshPeer) connect(ctx context.Context) (*sshSession, error) {
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("asking %s: %w", t.url, ctx.Err())
 		}
-		return nil, &AuthError{URL: t.url, Err: err}
+		return nil, &AuthError{URL: t.url, Err: explainHandshake(err)}
 	}
 	return &sshSession{peer: t, client: ssh.NewClient(c, chans, reqs), stop: stop}, nil
+}
+
+// explainHandshake says what to do. Of a refused key the library gives a text alone.
+func explainHandshake(err error) error {
+	var host *hostkeys.KeyError
+	switch {
+	case errors.As(err, &host) && len(host.Want) == 0, strings.Contains(err.Error(), "no common algorithm for host key"):
+		return fmt.Errorf("the host is not in known_hosts: %w: check its key and add it there", err)
+	case errors.As(err, &host):
+		return fmt.Errorf("the host has another key than in known_hosts: %w: if it was given a new one, check that and put it there", err)
+	case strings.Contains(err.Error(), "unable to authenticate"):
+		return errors.New("the server refuses this key: it may not, or not any more, read the repository; add its public half there, or give another one (identity)")
+	}
+	return err
 }
 
 // sshSession is git-upload-pack on a server, until it is closed.
@@ -198,3 +214,12 @@ func (s *sshSession) Close() error {
 }
 
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+
+// beginning keeps the first bytes that are written to it.
+type beginning []byte
+
+// Write implements io.Writer.
+func (b *beginning) Write(p []byte) (int, error) {
+	*b = append(*b, p[:min(len(p), 1024-len(*b))]...)
+	return len(p), nil
+}

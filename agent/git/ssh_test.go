@@ -182,22 +182,25 @@ func TestSSHTrust(t *testing.T) {
 	_, port, _ := net.SplitHostPort(s.addr)
 	_, otherPort, _ := net.SplitHostPort(other.addr)
 	wrongHost := []byte(strings.Replace(string(other.knownHosts), otherPort, port, 1))
-	for name, a := range map[string]Auth{
-		"no known_hosts":       {SSHKey: s.clientKey},
-		"no key":               {KnownHosts: s.knownHosts},
-		"broken key":           {SSHKey: []byte("x"), KnownHosts: s.knownHosts},
-		"unknown host":         {SSHKey: s.clientKey, KnownHosts: other.knownHosts},
-		"another key of host":  {SSHKey: s.clientKey, KnownHosts: wrongHost},
-		"a stranger's key":     {SSHKey: stranger, KnownHosts: s.knownHosts},
-		"an agent that is not": {SSHAgent: "/nonexistent/agent", KnownHosts: s.knownHosts},
+	for name, c := range map[string]struct {
+		Auth
+		want string
+	}{
+		"no known_hosts":       {Auth{SSHKey: s.clientKey}, "'known_hosts' is required"},
+		"no key":               {Auth{KnownHosts: s.knownHosts}, "'identity' is required"},
+		"broken key":           {Auth{SSHKey: []byte("x"), KnownHosts: s.knownHosts}, "reading the SSH key"},
+		"unknown host":         {Auth{SSHKey: s.clientKey, KnownHosts: other.knownHosts}, "the host is not in known_hosts"},
+		"another key of host":  {Auth{SSHKey: s.clientKey, KnownHosts: wrongHost}, "the host has another key than in known_hosts"},
+		"a stranger's key":     {Auth{SSHKey: stranger, KnownHosts: s.knownHosts}, "the server refuses this key"},
+		"an agent that is not": {Auth{SSHAgent: "/nonexistent/agent", KnownHosts: s.knownHosts}, "asking the SSH agent"},
 	} {
-		r, err := Open(Source{URL: url, Auth: a}, Options{Cache: t.TempDir()})
+		r, err := Open(Source{URL: url, Auth: c.Auth}, Options{Cache: t.TempDir()})
 		if err == nil {
 			_, err = r.Resolve(context.Background())
 			_ = r.Close()
 		}
 		var au *AuthError
-		if !errors.As(err, &au) || !strings.Contains(err.Error(), s.addr) {
+		if !errors.As(err, &au) || !strings.Contains(err.Error(), s.addr) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

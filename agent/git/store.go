@@ -15,6 +15,9 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/storer"
 	"github.com/go-git/go-git/v5/storage/filesystem"
 	"golang.org/x/sys/unix"
+
+	"headgate.dev/agent/git/internal/odb"
+	"headgate.dev/agent/git/internal/pack"
 )
 
 // maxFetches is how many fetches a store takes, each with loose objects that are never pruned, before a fresh one
@@ -44,9 +47,8 @@ func (s *store) recent() []string {
 // errAfresh says that a pack is not worth adding to what there is.
 var errAfresh = errors.New("so much is new that a whole fetch costs less")
 
-// Bounds of one pack. Beyond the second and third a thin pack, whose objects are stored one by one, is not taken.
+// Bounds of one pack. Beyond them a thin pack, whose objects are stored one by one, is not taken.
 const (
-	maxObject      = 128 << 20 // bytes of one object, which go-git holds in memory
 	maxThinObjects = 2000
 	maxThinBytes   = 64 << 20
 )
@@ -61,22 +63,22 @@ func (s *store) add(r io.Reader, thin bool, url string) (err error) {
 	if _, err := io.Copy(f, r); err != nil {
 		return err
 	}
-	sizes, err := measure(io.NewSectionReader(f, 0, 1<<62))
+	sizes, err := pack.Measure(io.NewSectionReader(f, 0, 1<<62))
 	switch {
 	case err != nil:
 		return fmt.Errorf("reading a pack: %w", err)
-	case sizes.largest > maxObject:
-		return &TooBigError{What: "fetching a file from " + url, Limit: maxObject, Unit: "bytes",
+	case sizes.Largest > pack.MaxObject:
+		return &TooBigError{What: "fetching a file from " + url, Limit: pack.MaxObject, Unit: "bytes",
 			Hint: "remove it from the branch, or let the server leave out large files (uploadpack.allowFilter)"}
-	case thin && (sizes.objects > maxThinObjects || sizes.total > maxThinBytes):
+	case thin && (sizes.Objects > maxThinObjects || sizes.Total > maxThinBytes):
 		return errAfresh
-	case sizes.objects == 0:
+	case sizes.Objects == 0:
 		return nil
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return fmt.Errorf("reading a pack: %w", err)
 	}
-	st := filesystem.NewStorage(osfs.New(s.dir), cache.NewObjectLRU(deltaCache))
+	st := filesystem.NewStorage(osfs.New(s.dir), cache.NewObjectLRU(odb.DeltaCache))
 	if !thin {
 		err = packfile.WritePackfileToObjectStorage(st, f)
 	} else {
@@ -115,7 +117,7 @@ func (s *store) done(hash string) error {
 }
 
 func (s *store) remove() error {
-	s.objects.close()
+	s.objects.Close()
 	return os.RemoveAll(s.dir)
 }
 
@@ -202,7 +204,7 @@ func (c *storeCache) use(s *store) error {
 func (c *storeCache) close() error {
 	var err error
 	if c.current != nil {
-		c.current.objects.close()
+		c.current.objects.Close()
 	}
 	if c.previous != nil {
 		err = c.previous.remove()

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
+
+	"headgate.dev/agent/git/internal/odb"
 )
 
 // entry is one line of a directory.
@@ -68,9 +70,9 @@ func parseListing(raw []byte) (listing, error) {
 
 // content is where a tree's directories and files are.
 type content interface {
-	// list gives a directory; errTooLarge for one beyond limit entries.
+	// list gives a directory; odb.ErrTooLarge for one beyond limit entries.
 	list(id plumbing.Hash, limit int) (listing, error)
-	// blob gives the bytes of a file, or where a link points, and the size; errTooLarge with the size beyond limit bytes.
+	// blob gives the bytes of a file, or where a link points, and the size; odb.ErrTooLarge with the size beyond limit bytes.
 	blob(name string, e entry, limit int64) ([]byte, int64, error)
 	// explain says more of an error of blob's.
 	explain(err error) error
@@ -158,7 +160,7 @@ func (t *tree) find(op, name string) (entry, error) {
 
 func (t *tree) list(e entry) (listing, error) {
 	l, err := t.content.list(e.id, t.limits.Entries)
-	if errors.Is(err, errTooLarge) {
+	if errors.Is(err, odb.ErrTooLarge) {
 		err = &TooBigError{What: "listing a directory", Limit: int64(t.limits.Entries), Unit: "files and directories"}
 	}
 	return l, err
@@ -188,26 +190,25 @@ func (t *tree) Digest(name string) (string, error) {
 	return string(b[:]), nil
 }
 
-// Stat implements fs.StatFS. It describes a link itself.
+// Stat implements fs.StatFS. It describes a link itself. The size is looked up when it is asked for; that of a file which cannot be
+// read is 0.
 func (t *tree) Stat(name string) (fs.FileInfo, error) {
 	e, err := t.find("stat", name)
 	if err != nil {
 		return nil, err
 	}
-	return t.info(name, e)
+	return t.info(name, e), nil
 }
 
-func (t *tree) info(name string, e entry) (fs.FileInfo, error) {
+func (t *tree) info(name string, e entry) fs.FileInfo {
 	i := &info{name: path.Base(name), mode: e.mode, when: t.when}
-	if !e.mode.IsRegular() {
-		return i, nil
+	if e.mode.IsRegular() {
+		i.size = func() int64 {
+			_, size, _ := t.content.blob(name, e, 0)
+			return size
+		}
 	}
-	_, size, err := t.content.blob(name, e, 0)
-	i.size = size
-	if err != nil && !errors.Is(err, errTooLarge) {
-		return nil, pathError("stat", name, t.blobError(name, err))
-	}
-	return i, nil
+	return i
 }
 
 // ReadDir implements fs.ReadDirFS.
@@ -280,7 +281,7 @@ func (t *tree) readBlob(name string, e entry) ([]byte, error) {
 }
 
 func (t *tree) blobError(name string, err error) error {
-	if err = t.content.explain(err); errors.Is(err, errTooLarge) {
+	if err = t.content.explain(err); errors.Is(err, odb.ErrTooLarge) {
 		return &TooBigError{What: "reading " + name, Limit: t.limits.Blob, Unit: "bytes"}
 	}
 	return err
@@ -303,7 +304,8 @@ func (t *tree) Open(name string) (fs.File, error) {
 	if err != nil {
 		return nil, pathError("open", name, err)
 	}
-	return &openFile{Reader: bytes.NewReader(data), info: info{name: path.Base(name), mode: e.mode, when: t.when, size: int64(len(data))}}, nil
+	size := int64(len(data))
+	return &openFile{Reader: bytes.NewReader(data), info: info{name: path.Base(name), mode: e.mode, when: t.when, size: func() int64 { return size }}}, nil
 }
 
 var _ Tree = (*tree)(nil)

@@ -3,7 +3,6 @@ package git
 import (
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -55,29 +54,9 @@ func TestVerifySSH(t *testing.T) {
 
 func TestVerifyPGP(t *testing.T) {
 	dir := newRepo(t)
-	home, err := os.MkdirTemp("", "gpg") // a short path: the agent's socket lies in it
-	if err != nil {
-		t.Fatal(err)
-	}
-	gpg := func(args ...string) string {
-		cmd := exec.Command("gpg", append([]string{"--batch", "--quiet", "--homedir", home, "--pinentry-mode", "loopback", "--passphrase", ""}, args...)...)
-		out, err := cmd.Output()
-		if err != nil {
-			t.Fatalf("gpg %v: %v", args, err)
-		}
-		return string(out)
-	}
-	t.Cleanup(func() {
-		_ = exec.Command("gpgconf", "--homedir", home, "--kill", "all").Run()
-		_ = os.RemoveAll(home)
-	})
-	gpg("--quick-gen-key", "Ada <ada@example.com>", "ed25519", "sign", "never")
-	script := filepath.Join(home, "sign")
-	if err := os.WriteFile(script, []byte("#!/bin/sh\nexec gpg --homedir "+home+" --batch \"$@\"\n"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	run(t, dir, "-c", "gpg.program="+script, "-c", "user.signingKey=ada@example.com", "commit", "-q", "-S", "--allow-empty", "-m", "Signed")
-	id, err := resolve(t, open(t, Source{URL: dir})).Verify(Keys{PGP: []string{gpg("--armor", "--export", "ada@example.com")}})
+	options, public := pgpKey(t)
+	run(t, dir, append(options, "commit", "-q", "-S", "--allow-empty", "-m", "Signed")...)
+	id, err := resolve(t, open(t, Source{URL: dir})).Verify(Keys{PGP: []string{public}})
 	if err != nil || len(id) != 16 {
 		t.Errorf("got %s, %v", id, err)
 	}

@@ -1,6 +1,7 @@
 package git
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -10,13 +11,18 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
+	"golang.org/x/sync/errgroup"
 
+	"headgate.dev/agent/git/internal/ignore"
+	"headgate.dev/agent/git/internal/odb"
 	"headgate.dev/agent/git/internal/watch"
 )
 
@@ -25,6 +31,7 @@ import (
 type Worktree struct {
 	root   string // constant
 	dir    string // constant
+	common string // constant; of the repository, empty outside of any
 	limits Limits // constant
 	now    func() time.Time
 
@@ -33,7 +40,7 @@ type Worktree struct {
 	last      *Commit
 
 	mu       sync.Mutex // guards what follows
-	ignores  *ignores
+	ignores  *ignore.Rules
 	watching bool
 	all      bool            // everything must be looked at again
 	dirty    map[string]bool // directories that must be
@@ -74,7 +81,8 @@ func OpenWorktree(dir string, l Limits, now func() time.Time) (*Worktree, error)
 	case !errors.As(err, &none):
 		return nil, err
 	}
-	w.ignores = newIgnores(w.root, repo.common)
+	w.common = repo.common
+	w.ignores = ignore.New(w.root, w.common)
 	return w, nil
 }
 
@@ -108,7 +116,7 @@ func (w *Worktree) Resolve(ctx context.Context) (*Commit, error) {
 	w.top = top
 	hash := top.id.String()
 	c := &Commit{Revision: "worktree@sha1:" + hash, Hash: hash, Subject: "saved files", When: top.newest, treeID: hash}
-	saved := &saved{root: w.root, dirs: map[plumbing.Hash]listing{}}
+	saved := &saved{root: w.root, dirs: map[plumbing.Hash]listing{}, read: s.read}
 	saved.collect(top)
 	c.Tree = newTree(saved, top.id, c.When, w.limits)
 	w.last = c
@@ -121,14 +129,21 @@ type scan struct {
 	w       *Worktree
 	all     bool
 	dirty   map[string]bool
-	ignores *ignores
+	ignores *ignore.Rules
+
+	mu      sync.Mutex // guards what follows
 	entries int
+	read    map[plumbing.Hash][]byte // files that were read
+	bytes   int                      // of these
 }
+
+// maxRead bounds the bytes of files that a look at the files leaves to whoever reads them next.
+const maxRead = 8 << 20
 
 func (w *Worktree) scan(ctx context.Context) *scan {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	s := &scan{ctx: ctx, w: w, all: w.all || !w.watching, dirty: w.dirty, ignores: w.ignores}
+	s := &scan{ctx: ctx, w: w, all: w.all || !w.watching, dirty: w.dirty, ignores: w.ignores, read: map[plumbing.Hash][]byte{}}
 	w.all, w.dirty = false, map[string]bool{}
 	return s
 }
@@ -145,16 +160,30 @@ func (s *scan) dir(name string, old *node) (*node, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	if s.entries += len(entries); s.entries > s.w.limits.Entries {
+	if name != "." && slices.ContainsFunc(entries, isGit) {
+		return &node{entry: entry{name: path.Base(name), mode: fs.ModeIrregular}}, nil // a repository of its own
+	}
+	if !s.count(len(entries)) {
 		return nil, &TooBigError{What: "listing " + name, Limit: int64(s.w.limits.Entries), Unit: "files and directories",
 			Hint: "ignore what does not belong to the repository in .gitignore"}
 	}
+	nodes := make([]*node, len(entries))
+	err = each(len(entries), func(i int) (err error) {
+		nodes[i], err = s.entry(path.Join(name, entries[i].Name()), entries[i], old.child(entries[i].Name()))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return directory(name, nodes), nil
+}
+
+func isGit(e fs.DirEntry) bool { return e.Name() == ".git" }
+
+// directory makes the node of a directory of what its entries are; nil for those left out.
+func directory(name string, nodes []*node) *node {
 	d := &node{entry: entry{name: path.Base(name), mode: fs.ModeDir | 0o755}}
-	for _, e := range entries {
-		n, err := s.entry(path.Join(name, e.Name()), e, old.child(e.Name()))
-		if err != nil {
-			return nil, err
-		}
+	for _, n := range nodes {
 		if n == nil {
 			continue
 		}
@@ -164,7 +193,43 @@ func (s *scan) dir(name string, old *node) (*node, error) {
 		}
 	}
 	d.id = treeID(d.nodes)
-	return d, nil
+	return d
+}
+
+// count notes that a directory has n entries, and tells whether there are few enough.
+func (s *scan) count(n int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.entries += n
+	return s.entries <= s.w.limits.Entries
+}
+
+// keep notes the bytes of a file for whoever reads it next.
+func (s *scan) keep(id plumbing.Hash, data []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.bytes+len(data) <= maxRead {
+		s.bytes += len(data)
+		s.read[id] = data
+	}
+}
+
+// each calls f for the numbers below n, on all cores where there are many.
+func each(n int, f func(i int) error) error {
+	workers := max(1, min(runtime.GOMAXPROCS(0), n/32))
+	var next atomic.Int64
+	var group errgroup.Group
+	for range workers {
+		group.Go(func() error {
+			for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
+				if err := f(int(i)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return group.Wait()
 }
 
 func (n *node) child(name string) *node {
@@ -180,15 +245,12 @@ func (n *node) child(name string) *node {
 
 // entry looks at one entry of a directory; nil for what is left out.
 func (s *scan) entry(name string, e fs.DirEntry, old *node) (*node, error) {
-	if e.Name() == ".git" || s.ignores.match(name, e.IsDir()) {
+	if e.Name() == ".git" || s.ignores.Match(name, e.IsDir()) {
 		return nil, nil
 	}
 	if e.IsDir() {
-		if _, err := os.Lstat(filepath.Join(s.w.root, filepath.FromSlash(name), ".git")); err == nil {
-			return &node{entry: entry{name: e.Name(), mode: fs.ModeIrregular}}, nil // a repository of its own
-		}
 		n, err := s.dir(name, old)
-		if err != nil || len(n.nodes) == 0 {
+		if err != nil || len(n.nodes) == 0 && n.mode.IsDir() {
 			return nil, err // Git knows no empty directories
 		}
 		return n, nil
@@ -214,13 +276,13 @@ func (s *scan) file(name string, st fs.FileInfo, old *node) (*node, error) {
 	case st.Mode()&0o111 != 0:
 		n.mode = 0o755
 	}
-	if old != nil && old.settled && old.size == n.size && old.mode == n.mode && old.inode == n.inode && old.modified.Equal(n.modified) {
+	if old.still(n) {
 		return old, nil
 	}
 	n.settled = s.w.now().Sub(n.modified) > granularity
 	data, _, err := readSaved(s.w.root, name, n.mode, s.w.limits.Blob)
 	switch {
-	case errors.Is(err, errTooLarge):
+	case errors.Is(err, odb.ErrTooLarge):
 		// Never read, so that any id will do that changes with the file.
 		data = fmt.Appendf(nil, "%d %d %d", n.size, n.modified.UnixNano(), n.inode)
 	case errors.Is(err, fs.ErrNotExist):
@@ -229,7 +291,15 @@ func (s *scan) file(name string, st fs.FileInfo, old *node) (*node, error) {
 		return nil, err
 	}
 	n.id = plumbing.ComputeHash(plumbing.BlobObject, data)
+	if err == nil {
+		s.keep(n.id, data)
+	}
 	return n, nil
+}
+
+// still tells whether a file cannot have changed since it was hashed, by what its directory says now.
+func (n *node) still(now *node) bool {
+	return n != nil && n.settled && n.size == now.size && n.mode == now.mode && n.inode == now.inode && n.modified.Equal(now.modified)
 }
 
 // readSaved gives the bytes of a file, or where a link points.
@@ -249,12 +319,13 @@ func readSaved(root, name string, mode fs.FileMode, limit int64) (data []byte, s
 		return nil, 0, err
 	}
 	if st.Size() > limit {
-		return nil, st.Size(), errTooLarge
+		return nil, st.Size(), odb.ErrTooLarge
 	}
-	if data, err = io.ReadAll(io.LimitReader(f, limit+1)); err == nil && int64(len(data)) > limit {
-		err = errTooLarge
+	b := bytes.NewBuffer(make([]byte, 0, st.Size()+bytes.MinRead)) // so that nothing is moved
+	if _, err = b.ReadFrom(io.LimitReader(f, limit+1)); err == nil && int64(b.Len()) > limit {
+		err = odb.ErrTooLarge
 	}
-	return data, int64(len(data)), err
+	return b.Bytes(), int64(b.Len()), err
 }
 
 // treeID is the id Git would give the directory.
@@ -295,8 +366,11 @@ func (n *node) gitMode() string {
 
 // saved is the content of a work tree as of one Resolve.
 type saved struct {
-	root string
-	dirs map[plumbing.Hash]listing
+	root string                    // constant
+	dirs map[plumbing.Hash]listing // constant
+
+	mu   sync.Mutex               // guards what follows
+	read map[plumbing.Hash][]byte // what was read for its digest, until somebody reads it
 }
 
 func (s *saved) collect(d *node) {
@@ -316,11 +390,25 @@ func (s *saved) collect(d *node) {
 func (s *saved) list(id plumbing.Hash, _ int) (listing, error) { return s.dirs[id], nil }
 
 func (s *saved) blob(name string, e entry, limit int64) ([]byte, int64, error) {
+	if data, has := s.take(e.id, limit); has {
+		return data, int64(len(data)), nil
+	}
 	data, size, err := readSaved(s.root, name, e.mode, limit)
 	if err == nil && plumbing.ComputeHash(plumbing.BlobObject, data) != e.id {
 		err = fmt.Errorf("it was saved again while it was read (expected %s)", hex.EncodeToString(e.id[:4]))
 	}
 	return data, size, err
+}
+
+// take gives the bytes of a file that were read already, once.
+func (s *saved) take(id plumbing.Hash, limit int64) (data []byte, has bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if data, has = s.read[id]; !has || int64(len(data)) > limit {
+		return nil, false
+	}
+	delete(s.read, id)
+	return data, true
 }
 
 func (s *saved) explain(err error) error { return err }
@@ -363,7 +451,7 @@ func (w *Worktree) skips(path string) bool {
 	st, err := os.Lstat(path)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return name != "." && w.ignores.match(name, err == nil && st.IsDir())
+	return name != "." && w.ignores.Match(name, err == nil && st.IsDir())
 }
 
 // touched notes which directories must be looked at again; everything for an empty path.
@@ -373,7 +461,7 @@ func (w *Worktree) touched(path string) {
 	defer w.mu.Unlock()
 	if path == "" || err == nil && st.IsDir() || filepath.Base(path) == ".gitignore" {
 		w.all = true
-		w.ignores = newIgnores(w.root, w.ignores.common)
+		w.ignores = ignore.New(w.root, w.common)
 		return
 	}
 	for name := w.relative(path); ; name = parent(name) {

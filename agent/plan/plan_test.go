@@ -219,3 +219,20 @@ func BenchmarkNew(b *testing.B) {
 		}
 	}
 }
+
+func TestLeft(t *testing.T) {
+	route := made(t, object.ID{Group: gatewayGroup, Kind: "HTTPRoute", Namespace: "n", Name: "r"}, nil)
+	other := made(t, object.ID{Kind: "Service", Namespace: "n", Name: "s"}, nil)
+	rules := []Rule{{Target: Selector{Kind: "HTTPRoute"}, Fields: []string{"/spec/hostnames"}, Weights: true}, {Target: Selector{Name: "nobody"}, Fields: []string{"/spec"}}}
+	for pointer, want := range map[string]bool{
+		"/spec/hostnames": true, "/spec/hostnames/0": true, "/spec/hostname": false, "/spec": false, "/spec/rules/0/backendRefs/1/weight": true,
+		"/spec/rules/0/backendRefs/1/name": false, "/spec/rules/0/backendRefs/1": false,
+	} {
+		if Left(route, rules, pointer) != want {
+			t.Errorf("%s: %v", pointer, !want)
+		}
+		if Left(other, rules, pointer) {
+			t.Errorf("%s of another object", pointer)
+		}
+	}
+}

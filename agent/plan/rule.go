@@ -3,6 +3,7 @@ package plan
 import (
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"strings"
 
 	"headgate.dev/render/object"
@@ -37,7 +38,7 @@ func (s Selector) Selects(o *object.Object) bool {
 	if group == "" {
 		group = CoreGroup
 	}
-	if !fits(s.Group, group) || !fits(s.Kind, o.ID.Kind) || !fits(s.Namespace, o.ID.Namespace) || s.Name != "" && !glob(s.Name, o.ID.Name) {
+	if !fits(s.Group, group) || !fits(s.Kind, o.ID.Kind) || !fits(s.Namespace, o.ID.Namespace) || s.Name != "" && !Glob(s.Name, o.ID.Name) {
 		return false
 	}
 	metadata, _ := o.Content["metadata"].(map[string]any)
@@ -52,8 +53,8 @@ func (s Selector) Selects(o *object.Object) bool {
 
 func fits(want, got string) bool { return want == "" || want == got }
 
-// glob tells whether a name is what a pattern stands for. It costs at most the product of both lengths.
-func glob(pattern, name string) bool {
+// Glob tells whether a name is what a pattern stands for, in which "*" is any characters. It costs at most the product of both lengths.
+func Glob(pattern, name string) bool {
 	head, rest, star := strings.Cut(pattern, "*")
 	if !star {
 		return pattern == name
@@ -84,6 +85,28 @@ func selected(o *object.Object, rules []Rule) []Rule {
 		}
 	}
 	return out
+}
+
+// Left tells whether rules leave the field of an object to others. The pointer is in the wanted object.
+func Left(o *object.Object, rules []Rule, pointer string) bool {
+	for _, r := range selected(o, rules) {
+		for _, field := range r.Fields {
+			if pointer == field || strings.HasPrefix(pointer, field+"/") {
+				return true
+			}
+		}
+		if r.Weights && isWeight(o.ID, pointer) {
+			return true
+		}
+	}
+	return false
+}
+
+// isWeight tells whether a pointer is that of the weight of a route's backend.
+func isWeight(id object.ID, pointer string) bool {
+	tokens := strings.Split(pointer, "/")
+	return id.Group == gatewayGroup && slices.Contains(weighted, id.Kind) && len(tokens) == 7 &&
+		tokens[1] == "spec" && tokens[2] == "rules" && tokens[4] == "backendRefs" && tokens[6] == "weight"
 }
 
 // Key is the digest of all that decides what an apply writes: the object, and the rules that leave fields of it to others. An object that

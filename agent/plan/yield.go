@@ -74,6 +74,14 @@ func tokensOf(pointer string) []string {
 	return tokens
 }
 
+// LookUp gives the value at an RFC 6901 pointer, and whether there is one.
+func LookUp(content map[string]any, pointer string) (any, bool) {
+	if pointer == "" {
+		return content, true
+	}
+	return lookUp(content, tokensOf(pointer))
+}
+
 func lookUp(v any, tokens []string) (any, bool) {
 	for _, token := range tokens {
 		switch at := v.(type) {

@@ -126,22 +126,27 @@ func (m match) and(n match) (both match, ok bool) {
 		both.of["method"] = n.of["method"]
 	}
 	for _, key := range []string{"headers", "queryParams"} {
-		have := pairs(m.of, key)
-		list := slices.Clip(listAt(both.of, key))
-		for _, h := range listAt(n.of, key) {
-			name := textAt(h, "name")
-			if key == "headers" {
-				name = strings.ToLower(name)
-			}
-			if _, has := have[name]; !has {
-				list = append(list, object.Clone(h))
-			}
-		}
-		if len(list) > 0 {
+		if list := joined(m.of, n.of, key); len(list) > 0 {
 			both.of[key] = list
 		}
 	}
 	return both, true
+}
+
+// joined gives the headers or query parameters of two matches, those of both once.
+func joined(a, b map[string]any, key string) []any {
+	have := pairs(a, key)
+	list := slices.Clone(listAt(a, key))
+	for _, h := range listAt(b, key) {
+		name := textAt(h, "name")
+		if key == "headers" {
+			name = strings.ToLower(name)
+		}
+		if _, has := have[name]; !has {
+			list = append(list, object.Clone(h))
+		}
+	}
+	return list
 }
 
 func clash(a, b map[string]string) bool {

@@ -30,50 +30,54 @@ type siteKey struct{ namespace, service string }
 // place finds the services that the change touches, and gives each a host.
 func (p *planner) place(c Change) {
 	sites := map[siteKey]*site{}
-	note := func(o *object.Object, in *object.Set) {
-		key := siteKey{o.ID.Namespace, serviceName(o, in)}
-		s := sites[key]
-		if s == nil {
-			s = &site{Site: Site{Service: key.service, Namespace: key.namespace}, gateways: map[string]bool{}, place: o}
-			sites[key] = s
-		}
-		hosts := hostnames(o)
-		if len(hosts) == 0 {
-			hosts = []string{anyHost}
-		}
-		if s.first == "" {
-			s.first = hosts[0]
-		}
-		s.Hosts = append(s.Hosts, hosts...)
-		for _, g := range gatewaysOf(o) {
-			s.gateways[g] = true
-		}
-		s.Kinds = append(s.Kinds, o.ID.Kind)
-	}
 	for o := range p.outcome.All() {
 		if roleOf(o.ID) == route && (p.changed[o.ID] || p.leadsToTouched(o)) {
-			note(o, p.outcome)
+			noteSite(sites, o, p.outcome)
 		}
 	}
 	for _, o := range c.Removed {
 		if roleOf(o.ID) == route {
-			note(o, p.production)
+			noteSite(sites, o, p.production)
 		}
 	}
 	for _, key := range slices.SortedFunc(maps.Keys(sites), func(a, b siteKey) int {
 		return cmp.Or(strings.Compare(a.namespace, b.namespace), strings.Compare(a.service, b.service))
 	}) {
 		s := sites[key]
-		slices.Sort(s.Hosts)
-		s.Hosts = slices.Compact(s.Hosts)
-		slices.Sort(s.Kinds)
-		s.Kinds = slices.Compact(s.Kinds)
+		s.Hosts, s.Kinds = sortedTexts(s.Hosts), sortedTexts(s.Kinds)
 		s.before, s.after = p.members(s, p.production), p.members(s, p.outcome)
 		s.Gone = len(s.after) == 0
 		if p.rules.Mode == ByHeader || p.name(s) {
 			p.sites = append(p.sites, s)
 		}
 	}
+}
+
+// noteSite adds what a route of a set says about its service.
+func noteSite(sites map[siteKey]*site, o *object.Object, in *object.Set) {
+	key := siteKey{o.ID.Namespace, serviceName(o, in)}
+	s := sites[key]
+	if s == nil {
+		s = &site{Site: Site{Service: key.service, Namespace: key.namespace}, gateways: map[string]bool{}, place: o}
+		sites[key] = s
+	}
+	hosts := hostnames(o)
+	if len(hosts) == 0 {
+		hosts = []string{anyHost}
+	}
+	if s.first == "" {
+		s.first = hosts[0]
+	}
+	s.Hosts = append(s.Hosts, hosts...)
+	for _, g := range gatewaysOf(o) {
+		s.gateways[g] = true
+	}
+	s.Kinds = append(s.Kinds, o.ID.Kind)
+}
+
+func sortedTexts(list []string) []string {
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 // name gives a site its host, unless somebody has it already.

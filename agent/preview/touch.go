@@ -1,7 +1,7 @@
 package preview
 
 import (
-	"maps"
+	"slices"
 
 	"headgate.dev/render/object"
 )
@@ -12,39 +12,32 @@ import (
 // or selects a workload that is touched; then so is every workload that it selects. A workload that cannot run in a preview is never touched: its Services
 // are answered by production.
 func (p *planner) touch(c Change) {
-	changed := map[object.ID]bool{}
-	for _, o := range c.Put {
-		changed[o.ID] = true
-	}
 	for _, o := range c.Removed {
-		changed[o.ID] = true
-		if o.ID.Group == "" && o.ID.Kind == "Service" {
+		if isService(o.ID) {
 			p.gone[o.ID] = true
 		}
 	}
 	var services, workloads []*object.Object
+	touched := map[object.ID]bool{}
 	for o := range p.outcome.All() {
 		switch {
 		case roleOf(o.ID) == workload:
 			workloads = append(workloads, o)
-		case o.ID.Group == "" && o.ID.Kind == "Service":
+			if p.changed[o.ID] || p.rules.retagged(o) || p.names(o, p.changed) {
+				touched[o.ID] = true
+			}
+		case isService(o.ID):
 			services = append(services, o)
-		}
-	}
-	touched := map[object.ID]bool{}
-	for _, w := range workloads {
-		if changed[w.ID] || p.rules.retagged(w) || p.names(w, changed) {
-			touched[w.ID] = true
-		}
-	}
-	for _, s := range services {
-		if changed[s.ID] {
-			touched[s.ID] = true
+			if p.changed[o.ID] {
+				touched[o.ID] = true
+			}
 		}
 	}
 	p.spread(services, workloads, touched)
-	p.settle(services, workloads, touched, changed)
+	p.settle(services, workloads, touched)
 }
+
+func isService(id object.ID) bool { return id.Group == "" && id.Kind == "Service" }
 
 func (p *planner) names(w *object.Object, changed map[object.ID]bool) bool {
 	for _, r := range references(w) {
@@ -77,38 +70,32 @@ func (p *planner) spread(services, workloads []*object.Object, touched map[objec
 }
 
 // settle decides which of what is touched runs in the preview, and takes along what that needs.
-func (p *planner) settle(services, workloads []*object.Object, touched, changed map[object.ID]bool) {
-	running := map[object.ID]*object.Object{}
+func (p *planner) settle(services, workloads []*object.Object, touched map[object.ID]bool) {
+	var running []*object.Object
 	for _, w := range workloads {
 		if touched[w.ID] && p.canRun(w) {
-			running[w.ID] = w
+			running = append(running, w)
 		}
 	}
 	for _, s := range services {
-		if !touched[s.ID] {
-			continue
-		}
-		pods := p.rules.Local
-		for _, w := range running {
-			pods = pods || s.ID.Namespace == w.ID.Namespace && selects(s, podLabels(w))
-		}
+		pods := p.rules.Local || slices.ContainsFunc(running, func(w *object.Object) bool {
+			return s.ID.Namespace == w.ID.Namespace && selects(s, podLabels(w))
+		})
 		switch {
-		case pods:
+		case touched[s.ID] && pods:
 			p.moved[s.ID] = s
-		case changed[s.ID]:
+		case p.changed[s.ID]:
 			p.refuse(RulePods, s, "", "no workload in the tree runs in a preview for it, so production answers")
 		}
 	}
-	needed := map[object.ID]*object.Object{}
 	for _, w := range running {
+		p.moved[w.ID] = w
 		for _, r := range references(w) {
 			if o := p.outcome.Get(r.id); o != nil && (p.rules.Fork == nil || r.id.Kind != "Secret") {
-				needed[o.ID] = o
+				p.moved[o.ID] = o
 			}
 		}
 	}
-	maps.Copy(p.moved, running)
-	maps.Copy(p.moved, needed)
 	p.policies()
 }
 

@@ -22,6 +22,9 @@ objects, the fleets, and the Secret with the certificate authority. When replica
 Proxies get their certificates at --exchange-address and their configuration at --xds-address, by mutual TLS. They
 call the Service of all replicas (--service), or --host where the controller runs outside of the cluster.
 
+The replica that leads also follows Git for every Sync object (--agent=false: none does): it fetches, renders and applies, as the
+service account that the Sync names.
+
 Probes and metrics:
   /healthz   on --health-address: the process answers
   /readyz    on --health-address: the cluster has been read, proxies may call
@@ -34,6 +37,7 @@ standard error.`
 type controllerFlags struct {
 	o                   controller.Options
 	logLevel, logFormat string
+	agent               agentFlags
 }
 
 var logLevels = map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
@@ -56,6 +60,7 @@ func controllerCommand(s streams) *cobra.Command {
 				return fmt.Errorf("finding the API server: %w", err)
 			}
 			f.o.Log = log
+			f.o.Extend = f.agent.extend(log)
 			return controller.Run(cmd.Context(), f.o)
 		},
 	}
@@ -71,6 +76,7 @@ func controllerCommand(s streams) *cobra.Command {
 	flags.StringVar(&f.o.Image, "image", "", "image of the fleets (default: the controller's own)")
 	flags.StringVar(&f.o.Service, "service", "headgate", "Service in front of all replicas, which proxies call")
 	flags.StringVar(&f.o.Host, "host", "", "what proxies call instead of the Service")
+	f.agent.add(flags)
 	flags.StringVar(&f.logLevel, "log-level", f.logLevel, "debug, info, warn or error")
 	flags.StringVar(&f.logFormat, "log-format", f.logFormat, "json or text")
 	mustComplete(c, "log-level", "debug", "info", "warn", "error")
@@ -105,6 +111,9 @@ func (f *controllerFlags) complete(s streams) (*slog.Logger, error) {
 		return nil, errors.New("--namespace: expected the controller's namespace, or POD_NAMESPACE in the environment")
 	}
 	f.o.Pod = s.getenv("POD_NAME")
+	if err := f.agent.complete(); err != nil {
+		return nil, err
+	}
 	return controllerLogger(s.err, f.logFormat, level), nil
 }
 

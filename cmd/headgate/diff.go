@@ -13,6 +13,7 @@ import (
 	"headgate.dev/agent"
 	"headgate.dev/cmd/internal/local"
 	"headgate.dev/render"
+	"headgate.dev/render/admit"
 	"headgate.dev/render/object"
 	"headgate.dev/schema"
 )
@@ -99,6 +100,7 @@ func (f *diffFlags) run(ctx context.Context, s streams, args []string) error {
 	}
 	endsSoon()
 	f.unadmitted = true
+	go admit.Prepare("HTTPRoute") // beside reading
 	d, err := f.compare(ctx, dir)
 	if err != nil {
 		return err
@@ -117,25 +119,29 @@ func (f *diffFlags) run(ctx context.Context, s streams, args []string) error {
 func (f *diffFlags) compare(ctx context.Context, dir string) (*difference, error) {
 	renderer := render.New()
 	d := &difference{Traffic: []trafficChange{}, Objects: []objectChange{}}
-	before, err := f.load(ctx, renderer, dir, f.from)
-	if err != nil {
-		return nil, err
+	refs := []string{f.from, f.to}
+	if f.to == "" {
+		slices.Reverse(refs) // the saved files are at hand, and most of the commit is the same
 	}
-	defer before.close()
-	after, err := f.load(ctx, renderer, dir, f.to)
-	if err != nil {
-		return nil, err
+	sides := map[string]*revision{}
+	for _, ref := range refs {
+		side, err := f.load(ctx, renderer, dir, ref)
+		if err != nil {
+			return nil, err
+		}
+		defer side.close()
+		sides[ref] = side
 	}
-	defer after.close()
+	before, after := sides[f.from], sides[f.to]
 	d.From, d.To, d.Warnings = before.name, after.name, nonNil(after.result.Warnings)
 
-	stack, err := detached(ctx, before.result.Set, local.Options{})
+	change := agent.Change{Set: after.result.Set}
+	change.Put, change.Removed = object.Diff(before.result.Set, after.result.Set)
+	stack, err := holding(ctx, before.result.Set, local.Touched(before.result.Set, change), local.Options{})
 	if err != nil {
 		return nil, err
 	}
 	defer stack.Close()
-	change := agent.Change{Set: after.result.Set}
-	change.Put, change.Removed = object.Diff(before.result.Set, after.result.Set)
 	if err := admitted(change.Put); err != nil {
 		return nil, fmt.Errorf("rendering %s:\n%w", after.name, err)
 	}

@@ -71,6 +71,7 @@ func (f *explainFlags) run(cmd *cobra.Command, s streams, args []string) error {
 	}
 	endsSoon()
 	f.unadmitted = true
+	go admit.Prepare("HTTPRoute", "Gateway") // beside reading
 	result, err := f.render(cmd.Context(), args)
 	if err != nil {
 		return err
@@ -127,22 +128,33 @@ func admitted(objects []*object.Object) error {
 	return nil
 }
 
-// ask gives the answers, and the Stack that they are of. A name below localhost that nobody has may be an alias, which only
-// `headgate up` makes.
+// ask gives the answers, and the Stack that they are of. It holds nothing of other hosts, unless this one is nowhere. A name
+// below localhost that nobody has may be an alias, which only `headgate up` makes.
 func (f *explainFlags) ask(ctx context.Context, set *object.Set) (*local.Stack, []local.Explanation, error) {
-	stack, err := detached(ctx, set, local.Options{})
+	near := local.Near(set, traffic.ServerName(f.query.Host), f.query.ServerName)
+	stack, err := holding(ctx, set, near, local.Options{})
 	if err != nil {
 		return nil, nil, err
 	}
 	answers := stack.Explain(f.query)
-	if !nothing(answers) || !strings.HasSuffix(f.query.ServerName, ".localhost") {
+	if !local.Nowhere(answers) {
+		return stack, answers, nil
+	}
+	if err := stack.Close(); err != nil {
+		return nil, nil, err
+	}
+	if stack, err = detached(ctx, set, local.Options{}); err != nil {
+		return nil, nil, err
+	}
+	answers = stack.Explain(f.query)
+	if !local.Nowhere(answers) || !strings.HasSuffix(f.query.ServerName, ".localhost") {
 		return stack, answers, nil
 	}
 	aliased, err := detached(ctx, set, local.Options{Aliases: true})
 	if err != nil {
 		return nil, nil, errors.Join(err, stack.Close())
 	}
-	if found := aliased.Explain(f.query); !nothing(found) {
+	if found := aliased.Explain(f.query); !local.Nowhere(found) {
 		answers = found
 	}
 	return stack, answers, aliased.Close()
@@ -225,13 +237,17 @@ func (f *explainFlags) connection(given bool) error {
 
 // detached makes a Stack that holds a set of objects and serves nothing.
 func detached(ctx context.Context, set *object.Set, options local.Options) (*local.Stack, error) {
+	return holding(ctx, set, slices.Collect(set.All()), options)
+}
+
+// holding is detached for a part of the set.
+func holding(ctx context.Context, set *object.Set, part []*object.Object, options local.Options) (*local.Stack, error) {
 	options.Detached = true
 	stack, err := local.New(options)
 	if err != nil {
 		return nil, err
 	}
-	change := agent.Change{Set: set}
-	change.Put, _ = object.Diff(nil, set)
+	change := agent.Change{Set: set, Put: part}
 	if err := stack.Apply(ctx, change); err != nil {
 		return nil, errors.Join(err, stack.Close())
 	}
@@ -277,16 +293,6 @@ func writeJSON(w interface{ Write([]byte) (int, error) }, v any) error {
 func noHost(answers []local.Explanation) bool {
 	for i := range answers {
 		if answers[i].Rule != nil || len(answers[i].Others) > 0 || answers[i].Status != 404 {
-			return false
-		}
-	}
-	return true
-}
-
-// nothing tells whether no listener has the host or takes the connection.
-func nothing(answers []local.Explanation) bool {
-	for i := range answers {
-		if answers[i].Rule != nil || len(answers[i].Others) > 0 && answers[i].Host != "" {
 			return false
 		}
 	}

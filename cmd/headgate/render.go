@@ -1,6 +1,8 @@
 package main
 
 import (
+	"slices"
+
 	"github.com/spf13/cobra"
 
 	"headgate.dev/render/object"
@@ -30,7 +32,7 @@ directories beside DIR. The values of Secrets are masked unless --show-secrets a
 			if err != nil {
 				return err
 			}
-			for _, w := range result.Warnings {
+			for _, w := range slices.Concat(result.Warnings, result.Ungranted) {
 				cmd.PrintErrln("warning:", w.Error())
 			}
 			if masked := secretsIn(result.Set); masked > 0 && !secrets {

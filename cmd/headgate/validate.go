@@ -75,7 +75,7 @@ func (f *treeFlags) validate(ctx context.Context, dirs []string) (all render.Res
 		if err != nil && !errors.As(err, &wrong) {
 			return all, nil, err
 		}
-		errs, all.Warnings = append(errs, wrong...), append(all.Warnings, result.Warnings...)
+		errs, all.Warnings = append(errs, wrong...), slices.Concat(all.Warnings, result.Warnings, result.Ungranted)
 		objects = slices.AppendSeq(objects, result.Set.All())
 	}
 	var twice schema.Errors

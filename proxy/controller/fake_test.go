@@ -118,7 +118,7 @@ func (r *fakeReplica) follow(of *fakeReplica) (stop func()) {
 func (r *fakeReplica) wait(limit time.Duration, wants ...Want) (Live, error) {
 	ctx, cancel := context.WithTimeout(r.t.Context(), limit)
 	defer cancel()
-	return Liveness{r.tracker}.Wait(ctx, wants)
+	return (&Liveness{r.tracker}).Wait(ctx, wants)
 }
 
 // fakeProxy asks for everything and acknowledges it, but for what it refuses.

@@ -60,7 +60,7 @@ type Liveness struct {
 // every Gateway concerned has answered what came of it: with an acknowledgement or a refusal. A Gateway without a ready Envoy is
 // waited for; one that is gone is not. Objects that have nothing to do with traffic count for nothing. With the context's error it
 // returns how far it has come.
-func (l Liveness) Wait(ctx context.Context, wants []Want) (Live, error) {
+func (l *Liveness) Wait(ctx context.Context, wants []Want) (Live, error) {
 	return l.tracker.wait(ctx, wants)
 }
 
@@ -101,6 +101,9 @@ type goal struct {
 
 // goal says what is to be waited for, as soon as all that is wanted is in; until then how many are missing. The lock is held.
 func (t *tracker) goal(wants []Want) (*goal, int) {
+	if !t.began {
+		return nil, len(wants) // nothing was read yet
+	}
 	g := &goal{fleets: map[string][]live.Need{}, objects: map[live.Object]bool{}}
 	p := t.trail.Last()
 	missing := 0

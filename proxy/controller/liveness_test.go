@@ -47,7 +47,7 @@ func TestWaitForWhatNobodyServes(t *testing.T) {
 		{Group: "apps", Kind: "Deployment", Name: types.NamespacedName{Namespace: "a", Name: "d"}, UID: "d", Generation: 1},
 		{Kind: "Secret", Name: types.NamespacedName{Namespace: "a", Name: "s"}, UID: "s", ResourceVersion: "7"},
 	}
-	wait := Liveness{tracker}.Wait
+	wait := (&Liveness{tracker}).Wait
 	for _, step := range []struct {
 		name string
 		do   func()

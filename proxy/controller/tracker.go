@@ -36,6 +36,7 @@ type tracker struct {
 	trail     live.Trail // of this replica's steps
 	ledger    live.Ledger
 	touched   map[string]struct{} // fleets with proxies here of which something changed
+	began     bool                // a step was made
 	moved     bool                // the trail has become longer
 	records   *track.Records
 	settled   []track.Settled                   // since settle was called
@@ -87,7 +88,7 @@ func (t *tracker) taken(epoch uint64, p live.Point, batch []kube.Change, e *engi
 	}
 	t.records.Take(batch, e, p, t.now())
 	t.trail.Add(epoch, p)
-	t.moved = true
+	t.began, t.moved = true, true
 }
 
 // forget drops a fleet that is served no more.

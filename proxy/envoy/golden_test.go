@@ -49,8 +49,8 @@ func (c config) options() envoy.Options {
 	if c.Public == nil {
 		return envoy.Options{}
 	}
-	return envoy.Options{PublicPort: func(_ model.Name, port int32) int32 {
-		if p, ok := c.Public[port]; ok {
+	return envoy.Options{PublicPort: func(_ model.Name, port int32, host string) int32 {
+		if p, ok := c.Public[port]; ok && host == "" {
 			return p
 		}
 		return port

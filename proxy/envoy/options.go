@@ -11,8 +11,9 @@ import (
 type Options struct {
 	// Bind tells where a listener is bound on this proxy. Nil binds [::]:PORT, for IPv4 too.
 	Bind func(model.ListenerID) netip.AddrPort
-	// PublicPort gives the port by which clients reach a port of a gateway, for redirects. Nil is the identity.
-	PublicPort func(gateway model.Name, port int32) int32
+	// PublicPort gives the port by which clients reach a port of a gateway, for redirects. Nil is the identity. host is where
+	// they are led to, which need not be this gateway; empty: where they are.
+	PublicPort func(gateway model.Name, port int32, host string) int32
 	// Exclusive has another process refused that binds the address of a TCP listener too. Without it, processes of one user
 	// that take the same port at the same time share its connections (SO_REUSEPORT).
 	Exclusive bool
@@ -35,12 +36,12 @@ func (o Options) systemCA() string {
 	return o.SystemCA
 }
 
-// publicPort gives the port that clients of a gateway use for port.
-func (o Options) publicPort(gateway model.Name, port int32) int32 {
+// publicPort gives the port that clients of a gateway use for port at a host, empty: where they are.
+func (o Options) publicPort(gateway model.Name, port int32, host string) int32 {
 	if o.PublicPort == nil {
 		return port
 	}
-	return o.PublicPort(gateway, port)
+	return o.PublicPort(gateway, port, host)
 }
 
 // Problem is a route that Envoy would reject. Its requests are answered 500 where its match is sound; a route whose

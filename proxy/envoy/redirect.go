@@ -64,17 +64,18 @@ func (t *translator) redirectPort(to *model.Redirect) int32 {
 	return port
 }
 
-// impliedPort is the port of a redirect that names none. A well-known port is this gateway's, and then perhaps another
-// one for clients, only where the redirect stays on its host.
+// impliedPort is the port of a redirect that names none: that of its scheme, else the listener's; and of that the one by which
+// clients of the other host reach it.
 func (t *translator) impliedPort(to *model.Redirect) int32 {
 	port, ok := wellKnownPorts[to.Scheme]
 	if !ok {
-		return t.options.publicPort(t.host.Gateway, t.host.Port)
+		port = t.host.Port
 	}
-	if to.Host == "" || to.Host == t.host.ID.Name {
-		return t.options.publicPort(t.host.Gateway, port)
+	host := to.Host
+	if host == t.host.ID.Name {
+		host = ""
 	}
-	return port
+	return t.options.publicPort(t.host.Gateway, port, host)
 }
 
 func redirectPath(action *routev3.RedirectAction, m *model.Match, edit *model.PathEdit) {

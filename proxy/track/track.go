@@ -43,7 +43,7 @@ type Settled struct {
 type Want struct {
 	Group, Kind string
 	Name        types.NamespacedName
-	// UID of the object that was written or removed.
+	// UID of the object that was written or removed. Empty: whichever there is.
 	UID types.UID
 	// Generation that the object had after it was written; 0 for kinds that have none.
 	Generation int64
@@ -206,7 +206,7 @@ func (r *Records) Forget(fleet string) {
 func (r *Records) Find(k kube.Kind, w *Want, p live.Point) (o *Record, in bool) {
 	version := Version(w.ResourceVersion)
 	o = r.byRef[kube.Ref{Kind: k, Name: w.Name}]
-	if o != nil && !o.Removed && o.UID == w.UID {
+	if o != nil && !o.Removed && (o.UID == w.UID || w.UID == "") {
 		return o, !w.Removed && o.Generation >= w.Generation && (o.Generation > 0 || o.Version >= version)
 	}
 	return o, p.Covers(int(k), version) && (w.Removed || version > 0 || r.absent(k, o, w))
@@ -218,7 +218,7 @@ func (r *Records) absent(k kube.Kind, o *Record, w *Want) bool {
 	if o != nil && !o.Removed {
 		return false
 	}
-	return r.onDemand(k) || o != nil && o.UID == w.UID
+	return r.onDemand(k) || o != nil && (o.UID == w.UID || w.UID == "")
 }
 
 // Version reads a resource version. The API server's are numbers that grow, the same for all kinds; any other gives 0.

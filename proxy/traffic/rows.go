@@ -6,6 +6,7 @@
 package traffic
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -39,7 +40,7 @@ func Rows(h *model.Host) []Row {
 	rows := make([]Row, len(h.Routes))
 	listener := listenerOf(h)
 	for i := range h.Routes {
-		rows[i] = row(listener, h.ID.Name, &h.Routes[i])
+		rows[i] = row(listener, h, &h.Routes[i])
 	}
 	return rows
 }
@@ -58,11 +59,11 @@ func listenerOf(h *model.Host) string {
 }
 
 // RowOf is the row of one route of a host.
-func RowOf(h *model.Host, r *model.Route) Row { return row(listenerOf(h), h.ID.Name, r) }
+func RowOf(h *model.Host, r *model.Route) Row { return row(listenerOf(h), h, r) }
 
-func row(listener, host string, r *model.Route) Row {
+func row(listener string, h *model.Host, r *model.Route) Row {
 	return Row{
-		Listener: listener, Host: host, Request: request(&r.Match), Answer: answer(r), Details: details(r), Source: r.Source,
+		Listener: listener, Host: h.ID.Name, Request: request(&r.Match), Answer: answer(h, r), Details: details(r), Source: r.Source,
 	}
 }
 
@@ -92,10 +93,10 @@ func value(m model.ValueMatch) string {
 	return m.Value
 }
 
-func answer(r *model.Route) string {
+func answer(h *model.Host, r *model.Route) string {
 	switch {
 	case r.Redirect != nil:
-		return redirect(r.Redirect)
+		return redirect(h, r)
 	case r.Forward != nil:
 		return backends(r)
 	default:
@@ -103,19 +104,28 @@ func answer(r *model.Route) string {
 	}
 }
 
-func redirect(r *model.Redirect) string {
-	target := ""
-	if r.Scheme != "" {
-		target = r.Scheme + "://"
+// redirect is the address that a client is sent to: a path alone where that is all that changes. "/..." is the path asked for.
+func redirect(h *model.Host, r *model.Route) string {
+	to := r.Redirect
+	path := "/..."
+	switch {
+	case to.Path != nil:
+		path = pathEdit(to.Path)
+	case r.Match.PathKind == model.PathExact:
+		path = r.Match.Path
 	}
-	target += r.Host
-	if r.Port != 0 {
-		target += fmt.Sprintf(":%d", r.Port)
+	if to.Scheme == "" && to.Host == "" && to.Port == 0 {
+		return fmt.Sprintf("%d %s", to.Code, path)
 	}
-	if r.Path != nil {
-		target += pathEdit(r.Path)
+	scheme := "http"
+	if h.Protocol == model.HTTPS {
+		scheme = "https"
 	}
-	return fmt.Sprintf("%d %s", r.Code, target)
+	target := cmp.Or(to.Scheme, scheme) + "://" + cmp.Or(to.Host, h.ID.Name)
+	if to.Port != 0 {
+		target += fmt.Sprintf(":%d", to.Port)
+	}
+	return fmt.Sprintf("%d %s%s", to.Code, target, path)
 }
 
 func pathEdit(p *model.PathEdit) string {

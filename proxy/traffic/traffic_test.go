@@ -33,6 +33,10 @@ func TestRows(t *testing.T) {
 			Match:    model.Match{Path: "/old", Query: []model.ValueMatch{{Name: "q", Value: "1"}}},
 			Redirect: &model.Redirect{Scheme: "https", Host: "new.test", Port: 8443, Path: &model.PathEdit{Prefix: true, Value: "/new/"}, Code: 308},
 		},
+		model.Route{Match: model.Match{Path: "/"}, Redirect: &model.Redirect{Scheme: "https", Code: 301}},
+		model.Route{Match: model.Match{PathKind: model.PathExact, Path: "/www"}, Redirect: &model.Redirect{Host: "www.test", Code: 302}},
+		model.Route{Match: model.Match{Path: "/p"}, Redirect: &model.Redirect{Port: 8080, Code: 302}},
+		model.Route{Match: model.Match{Path: "/here"}, Redirect: &model.Redirect{Code: 302, Path: &model.PathEdit{Value: "/there"}}},
 		model.Route{
 			Match: model.Match{Path: "/"},
 			Forward: &model.Forward{
@@ -55,6 +59,10 @@ func TestRows(t *testing.T) {
 	want := []string{
 		"shop.test GET =/x x-ring: ~b.* → a:80 (90 %), 500 (10 %)",
 		"shop.test /old ?q=1 → 308 https://new.test:8443/new/*",
+		"shop.test / → 301 https://shop.test/...",
+		"shop.test =/www → 302 http://www.test/www",
+		"shop.test /p → 302 http://shop.test:8080/...",
+		"shop.test /here → 302 /there",
 		"shop.test / → other/b:81",
 		"  remove x-r", "  set x-s: 1", "  add x-a: 2",
 		"  rewrite in.test/y", "  timeout 5s", "  retry 2 on 502 503", "  mirror 12.5 % to m:80",

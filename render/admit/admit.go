@@ -62,6 +62,13 @@ func Admit(o *object.Object) (map[string]any, schema.Errors) {
 	return content, nil
 }
 
+// Prepare compiles the rules of kinds, for callers with something else to do meanwhile.
+func Prepare(kinds ...string) {
+	for _, k := range kinds {
+		load(k)
+	}
+}
+
 // checkMetadata checks names, labels, annotations and the fields of the metadata, and leaves of it what a server keeps: no
 // empty lists and maps. A namespaced object may lack its namespace: whoever writes it to a cluster says which.
 func (k *kind) checkMetadata(content map[string]any, r *report) {

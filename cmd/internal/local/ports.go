@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 
 	"headgate.dev/proxy/model"
 )
@@ -141,7 +142,16 @@ func (m *portMap) bind(id model.ListenerID) netip.AddrPort {
 	return netip.AddrPortFrom(m.listen, port)
 }
 
-// public is envoy.Options.PublicPort: a redirect to another port of the same Gateway leads to where that is bound.
+// redirected is envoy.Options.PublicPort: a redirect that stays where it is leads to where the port of the Gateway is bound. So does
+// one to a name that means this machine wherever it is asked for; any other host has ports of its own.
+func (m *portMap) redirected(gateway model.Name, port int32, host string) int32 {
+	if host == "" || host == localhost || strings.HasSuffix(host, "."+localhost) {
+		return m.public(gateway, port)
+	}
+	return port
+}
+
+// public is the local port of a port of a Gateway.
 func (m *portMap) public(gateway model.Name, port int32) int32 {
 	return m.local(model.ListenerID{Gateway: gateway, Port: port})
 }

@@ -116,8 +116,10 @@ func New(o Options) (*Stack, error) {
 		Controller: Controller,
 		Fleet:      func(types.NamespacedName) string { return fleet },
 		Envoy: envoy.Options{
-			Bind:       func(id model.ListenerID) netip.AddrPort { return s.ports.bind(id) },
-			PublicPort: func(gateway model.Name, port int32) int32 { return s.ports.public(gateway, port) },
+			Bind: func(id model.ListenerID) netip.AddrPort { return s.ports.bind(id) },
+			PublicPort: func(gateway model.Name, port int32, host string) int32 {
+				return s.ports.redirected(gateway, port, host)
+			},
 		},
 	})
 	// The socket lies in a directory that only this user can enter, so whoever calls is our own Envoy.

@@ -5,7 +5,7 @@
 //
 // DIR is the directory of package schema, CRDS that of the definitions of Gateway API. servicespec.schema.json,
 // gatewayspec.schema.json, headgate.schema.json (both, chosen by kind), README.md, and a page for
-// each custom resource (proxyconfig.md, sync.md) are written to DIR.
+// each custom resource (proxyconfig.md, sync.md, preview.md) are written to DIR.
 package main
 
 import (

@@ -33,14 +33,39 @@ var resources = []resource{
 		{"ProxyConfigSpec", "spec"}, {"ProxyAutoscaling", "spec.autoscaling"}, {"ProxyDrain", "spec.drain"},
 		{"ProxyLogging", "spec.logging"}, {"ProxyService", "spec.service"},
 	}},
-	{"sync.md", []string{"sync.go", "sync_status.go"}, syncIntro, []resourcePart{
+	{"sync.md", []string{"sync.go", "sync_status.go", "sync_previews.go"}, syncIntro, []resourcePart{
 		{"SyncSpec", "spec"}, {"SyncRef", "spec.ref"}, {"SyncSecret", "spec.secretRef"}, {"SyncProxy", "spec.proxy"},
 		{"SyncVerify", "spec.verify"}, {"SyncReference", "spec.dependsOn[]"}, {"SyncSubstitute", "spec.substitute"},
 		{"SyncSubstituteFrom", "spec.substitute.from[]"}, {"SyncIgnore", "spec.ignore[]"}, {"SyncSelector", "spec.ignore[].target"},
+		{"SyncPreviews", "spec.previews"}, {"PreviewPullRequests", "spec.previews.pullRequests"}, {"PreviewBranches", "spec.previews.branches"},
+		{"PreviewImage", "spec.previews.images[]"}, {"PreviewLimit", "spec.previews.limit"}, {"PreviewForks", "spec.previews.forks"},
 		{"SyncStatus", "status"}, {"SyncLiveStatus", "status.live"}, {"SyncGatewayStatus", "status.live.gateways[]"},
 		{"SyncStages", "status.live.stages"}, {"SyncInventory", "status.inventory"}, {"SyncHistory", "status.history[]"},
 	}},
+	{"preview.md", []string{"preview.go"}, previewIntro, []resourcePart{
+		{"PreviewSpec", "spec"}, {"PreviewStatus", "status"}, {"PreviewSite", "status.sites[]"},
+	}},
 }
+
+const previewIntro = "# Preview\n" + `
+The custom resource of one open pull request, or one branch, that a Sync with previews serves. Headgate makes and removes it. This page is generated from
+the type and its comments by ` + "`make generate`; `kubectl explain preview.spec` says the same in a cluster." + `
+
+` + "```yaml" + `
+apiVersion: headgate.dev/v1alpha1
+kind: Preview
+metadata: {name: shop-pr-42, namespace: team-a}
+spec:
+  sync: shop
+  name: pr-42
+  number: 42
+  author: ada
+  commit: 8c1d22f10b6d7a8892c1d3e4f5a6b7c8d9e0f1a2
+  base: 4f2a9c1e0b6d7a8892c1d3e4f5a6b7c8d9e0f1a2
+` + "```\n" + `
+It is owned by its Sync and ends with it, with its pull request, by its age, or when it is deleted. What it is made of is in the namespace preview-SYNC-N and, for
+routes, beside the routes of production that they are made from.
+`
 
 const proxyConfigIntro = "# ProxyConfig\n" + `
 The custom resource that shapes the Envoys of a Gateway. This page is generated from the type and its comments by
@@ -174,7 +199,7 @@ func typeWords(t ast.Expr) string {
 			return "true or false"
 		case "ProxyDuration", "SyncDuration":
 			return "duration"
-		case "string", "StaticAddresses", "DeletionPolicy", "VerifyMode", "SyncResult":
+		case "string", "StaticAddresses", "DeletionPolicy", "VerifyMode", "SyncResult", "PreviewMode":
 			return "text"
 		}
 	}

@@ -1,4 +1,5 @@
-package git
+// Package ignore knows which files of a work tree Git ignores.
+package ignore
 
 import (
 	"os"
@@ -10,23 +11,26 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/format/gitignore"
 )
 
-// ignores tells which files of a work tree Git ignores, by .gitignore and info/exclude. It reads each of them once.
-type ignores struct {
-	root, common string
+// Rules tell which files of a work tree Git ignores, by .gitignore and info/exclude. They read each of them once.
+type Rules struct {
+	root, common string // constant
 
 	mu    sync.Mutex
 	byDir map[string][]gitignore.Pattern // with those of the parents, which weigh less, in front
 }
 
-func newIgnores(root, common string) *ignores {
-	g := &ignores{root: root, common: common, byDir: map[string][]gitignore.Pattern{}}
+// New makes the rules of a work tree; common is the directory that holds info/exclude, empty outside of a repository. It reads
+// the latter at once, and each .gitignore when it is first needed.
+func New(root, common string) *Rules {
+	g := &Rules{root: root, common: common, byDir: map[string][]gitignore.Pattern{}}
 	if common != "" {
 		g.byDir[""] = readPatterns(filepath.Join(common, "info", "exclude"), nil)
 	}
 	return g
 }
 
-func (g *ignores) match(name string, isDir bool) bool {
+// Match tells whether a path below the root, slash-separated, is ignored.
+func (g *Rules) Match(name string, isDir bool) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	patterns := g.of(path.Dir(name))
@@ -36,7 +40,7 @@ func (g *ignores) match(name string, isDir bool) bool {
 	return gitignore.NewMatcher(patterns).Match(strings.Split(name, "/"), isDir)
 }
 
-func (g *ignores) of(dir string) []gitignore.Pattern {
+func (g *Rules) of(dir string) []gitignore.Pattern {
 	if p, ok := g.byDir[dir]; ok {
 		return p
 	}

@@ -1,4 +1,5 @@
-package git
+// Package pack looks into packs of Git's objects before they are stored.
+package pack
 
 import (
 	"bytes"
@@ -10,39 +11,42 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/format/packfile"
 )
 
-// packSizes are the sizes of a pack's objects when inflated, in bytes.
-type packSizes struct {
-	objects        int64
-	largest, total int64
+// MaxObject is how many bytes one object may have, which go-git holds in memory.
+const MaxObject = 128 << 20
+
+// Sizes are the sizes of a pack's objects when inflated, in bytes.
+type Sizes struct {
+	Objects        int64
+	Largest, Total int64
 }
 
-// measure walks through a pack without keeping anything, so that what is too large is known before go-git reads it into
-// memory: a megabyte can inflate to a gigabyte. It stops at an object beyond maxObject.
-func measure(r io.Reader) (packSizes, error) {
+// Measure walks through a pack without keeping anything, so that what is too large is known before go-git reads it into
+// memory: a megabyte can inflate to a gigabyte. It stops at an object beyond MaxObject.
+func Measure(r io.Reader) (Sizes, error) {
 	sc := packfile.NewScanner(r)
 	_, n, err := sc.Header()
-	s := packSizes{objects: int64(n)}
+	s := Sizes{Objects: int64(n)}
 	if err != nil {
 		return s, err
 	}
-	for i := range s.objects {
+	for i := range s.Objects {
 		size, err := measureEntry(sc)
 		if err != nil {
 			return s, fmt.Errorf("object %d: %w", i, err)
 		}
-		s.total += size
-		if s.largest = max(s.largest, size); s.largest > maxObject {
+		s.Total += size
+		if s.Largest = max(s.Largest, size); s.Largest > MaxObject {
 			return s, nil
 		}
 	}
 	return s, nil
 }
 
-// measureEntry gives the size of the object that the next entry makes, and moves past it. It stops at one beyond maxObject.
+// measureEntry gives the size of the object that the next entry makes, and moves past it. It stops at one beyond MaxObject.
 func measureEntry(sc *packfile.Scanner) (int64, error) {
 	h, err := sc.NextObjectHeader()
-	if err != nil || h.Length > maxObject {
-		return maxObject + 1, err
+	if err != nil || h.Length > MaxObject {
+		return MaxObject + 1, err
 	}
 	var start beginning
 	n, _, err := sc.NextObject(&start)

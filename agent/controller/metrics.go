@@ -1,0 +1,91 @@
+package controller
+
+import (
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"headgate.dev/agent"
+)
+
+// What is measured. Nothing names a commit, so that there is no more than a few time series per Sync.
+var (
+	commitToLive = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "headgate_commit_to_live_seconds", Help: "Time from the push of a commit, or its first sight where no webhook told, until every Envoy concerned had it.",
+		Buckets: []float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600},
+	}, []string{"namespace", "name"})
+	stageSeconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "headgate_stage_seconds", Help: "Time of the stages of a commit: hook, fetch, render, apply, ack.",
+		Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300},
+	}, []string{"stage"})
+	ready = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "headgate_sync_ready", Help: "1 while a Sync is Ready, else 0.",
+	}, []string{"namespace", "name"})
+	objects = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "headgate_sync_objects", Help: "Objects that a Sync owns.",
+	}, []string{"namespace", "name"})
+	commits = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "headgate_sync_commits_total", Help: "Commits that were tried, by what became of them.",
+	}, []string{"namespace", "name", "result"})
+	register sync.Once // the registry is the process's
+)
+
+func registerMetrics(a *Agent) {
+	register.Do(func() {
+		metrics.Registry.MustRegister(commitToLive, stageSeconds, ready, objects, commits, &queueCollector{gate: a.gate})
+	})
+}
+
+// queueCollector shows the queue of Syncs that wait for a turn, its head by name.
+type queueCollector struct{ gate *gate }
+
+var (
+	queueLength = prometheus.NewDesc("headgate_sync_queue_length", "Syncs that wait for a turn to render and apply.", nil, nil)
+	queueHead   = prometheus.NewDesc("headgate_sync_queue_head_seconds", "How long the Sync at the head of the queue has waited.", []string{"namespace", "name"}, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (q *queueCollector) Describe(ch chan<- *prometheus.Desc) { ch <- queueLength; ch <- queueHead }
+
+// Collect implements prometheus.Collector.
+func (q *queueCollector) Collect(ch chan<- prometheus.Metric) {
+	head, since, waiting, ok := q.gate.head()
+	ch <- prometheus.MustNewConstMetric(queueLength, prometheus.GaugeValue, float64(waiting))
+	if ok {
+		ch <- prometheus.MustNewConstMetric(queueHead, prometheus.GaugeValue, q.gate.now().Sub(since).Seconds(), head.Namespace, head.Name)
+	}
+}
+
+// measure counts what became of a commit, once.
+func (x *actor) measure(happened []event, a *agent.Attempt) {
+	namespace, name := x.owner.Namespace, x.owner.Name
+	for _, e := range happened {
+		switch {
+		case e.result != "":
+			commits.WithLabelValues(namespace, name, e.result).Inc()
+		case e.reason == "Live":
+			commitToLive.WithLabelValues(namespace, name).Observe(a.LiveAfter().Seconds())
+			for _, s := range a.Stages() {
+				stageSeconds.WithLabelValues(s.Name).Observe(s.Took.Seconds())
+			}
+		}
+	}
+}
+
+// unmeasure drops the time series of a Sync that is no more.
+func (x *actor) unmeasure() {
+	labels := prometheus.Labels{"namespace": x.owner.Namespace, "name": x.owner.Name}
+	for _, vec := range []interface {
+		DeletePartialMatch(prometheus.Labels) int
+	}{commitToLive, ready, objects, commits} {
+		vec.DeletePartialMatch(labels)
+	}
+}
+
+func number(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,143 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	k8sschema "k8s.io/apimachinery/pkg/runtime/schema"
+	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"headgate.dev/agent"
+	"headgate.dev/schema"
+)
+
+// input is an object that a Sync names: its kind, namespace and name.
+type input struct{ kind, namespace, name string }
+
+// inputsOf gives what a Sync names.
+func inputsOf(s *schema.Sync) []input {
+	var out []input
+	secret := func(ref *schema.SyncSecret) {
+		if ref != nil {
+			out = append(out, input{"Secret", s.Namespace, ref.Name})
+		}
+	}
+	secret(s.Spec.SecretRef)
+	if s.Spec.Proxy != nil {
+		secret(s.Spec.Proxy.SecretRef)
+	}
+	if s.Spec.Verify != nil {
+		secret(&s.Spec.Verify.SecretRef)
+	}
+	if s.Spec.Substitute != nil {
+		for _, from := range s.Spec.Substitute.From {
+			out = append(out, input{from.Kind, s.Namespace, from.Name})
+		}
+	}
+	return out
+}
+
+// watchInputs has Syncs looked at when what they name changes. It knows that something changed, not what: that is read as their service account. Of
+// Secrets and ConfigMaps only metadata is watched.
+func (a *Agent) watchInputs(ctx context.Context) error {
+	for _, kind := range []string{"Secret", "ConfigMap"} {
+		m := &metav1.PartialObjectMetadata{}
+		m.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(kind))
+		if err := a.follow(ctx, m, func(o client.Object, _ client.Object) { a.changed(input{kind, o.GetNamespace(), o.GetName()}) }); err != nil {
+			return err
+		}
+	}
+	go a.watchGateways(ctx)
+	return nil
+}
+
+// watchGateways follows the Gateways that want to be defaults, once the API server has the kind.
+func (a *Agent) watchGateways(ctx context.Context) {
+	kind := k8sschema.GroupKind{Group: gwv1.GroupName, Kind: "Gateway"}
+	for {
+		_, err := a.manager.GetRESTMapper().RESTMapping(kind, gwv1.GroupVersion.Version)
+		if err == nil {
+			err = a.follow(ctx, &gwv1.Gateway{}, a.gatewayChanged)
+		}
+		if err == nil {
+			return
+		}
+		if !meta.IsNoMatchError(err) {
+			a.log.Warn("watching Gateways", "error", err)
+		}
+		select { // the end; the next look
+		case <-ctx.Done():
+			return
+		case <-time.After(lookAgain):
+		}
+	}
+}
+
+// gatewayChanged is told a Gateway, and the one it was before; nil where it was not, or is not any more.
+func (a *Agent) gatewayChanged(now, before client.Object) {
+	had, has := "", now.GetAnnotations()[defaultFor]
+	if before != nil {
+		had = before.GetAnnotations()[defaultFor]
+	}
+	if had == has && before != nil || had == "" && has == "" {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, x := range a.actors {
+		if x.usesDefaultGateway() {
+			x.leave(agent.Trigger{At: a.now().Add(-x.interval()), Inputs: true})
+		}
+	}
+}
+
+// follow tells changes of the objects of a kind; those that are there at first are none.
+func (a *Agent) follow(ctx context.Context, kind client.Object, tell func(now, before client.Object)) error {
+	informer, err := a.manager.GetCache().GetInformer(ctx, kind, cache.BlockUntilSynced(false))
+	if err != nil {
+		return fmt.Errorf("watching %T: %w", kind, err)
+	}
+	_, err = informer.AddEventHandler(toolscache.ResourceEventHandlerDetailedFuncs{
+		AddFunc: func(o any, initial bool) {
+			if now, ok := o.(client.Object); ok && !initial {
+				tell(now, nil)
+			}
+		},
+		UpdateFunc: func(old, o any) {
+			before, _ := old.(client.Object)
+			if now, ok := o.(client.Object); ok && before.GetResourceVersion() != now.GetResourceVersion() {
+				tell(now, before)
+			}
+		},
+		DeleteFunc: func(o any) {
+			if unknown, ok := o.(toolscache.DeletedFinalStateUnknown); ok {
+				o = unknown.Obj
+			}
+			if gone, ok := o.(client.Object); ok {
+				tell(gone, nil)
+			}
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("watching %T: %w", kind, err)
+	}
+	return nil
+}
+
+// changed has the Syncs looked at that name an object.
+func (a *Agent) changed(in input) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, x := range a.actors {
+		if x.names(in) {
+			x.leave(agent.Trigger{At: a.now().Add(-x.interval()), Inputs: true})
+		}
+	}
+}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/pflag"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+
+	"headgate.dev/agent"
+	agentcontroller "headgate.dev/agent/controller"
+	"headgate.dev/proxy/controller"
+	"headgate.dev/render/object"
+)
+
+// agentFlags are the flags of `headgate controller` about Syncs.
+type agentFlags struct {
+	on bool
+	o  agentcontroller.Options
+}
+
+func (f *agentFlags) add(flags *pflag.FlagSet) {
+	flags.BoolVar(&f.on, "agent", true, "follow Git for every Sync object")
+	flags.StringVar(&f.o.Cache, "git-cache", "", "directory to fetch repositories into (default: one in the directory for temporary files)")
+	flags.StringVar(&f.o.DefaultAccount, "default-service-account", "", "service account of Syncs that name none (default: they are refused)")
+	flags.IntVar(&f.o.Workers, "sync-workers", 0, "how many commits are rendered and applied at the same time (default: twice the number of processors, at least 4)")
+	flags.StringSliceVar(&f.o.Only, "sync-namespace", nil, "namespace whose Syncs are followed, may be given several times (default all)")
+}
+
+func (f *agentFlags) complete() error {
+	if f.o.Workers < 0 {
+		return fmt.Errorf("--sync-workers %d: expected a number above 0", f.o.Workers)
+	}
+	if !f.on || f.o.Cache != "" {
+		return nil
+	}
+	f.o.Cache = filepath.Join(os.TempDir(), "headgate-git")
+	return nil
+}
+
+// extend gives what adds the agent to the controller's manager; nil where it is off.
+func (f *agentFlags) extend(log *slog.Logger) func(manager.Manager, *controller.Liveness) error {
+	if !f.on {
+		return nil
+	}
+	return func(m manager.Manager, l *controller.Liveness) error {
+		if err := os.MkdirAll(f.o.Cache, 0o700); err != nil {
+			return errors.Join(errors.New("preparing the directory for repositories (--git-cache)"), err)
+		}
+		f.o.Log, f.o.Proxies = log.With("part", "agent"), proxies{l}
+		f.o.Limits = limits
+		_, err := agentcontroller.Add(m, f.o)
+		return err
+	}
+}
+
+// proxies lets the agent ask the proxies' half what is live.
+type proxies struct{ liveness *controller.Liveness }
+
+// Wait implements agent.Proxies.
+func (p proxies) Wait(ctx context.Context, wants []agent.Want) (agent.Reach, error) {
+	list := make([]controller.Want, len(wants))
+	for i, w := range wants {
+		list[i] = controller.Want{
+			Group: w.ID.Group, Kind: w.ID.Kind, Name: types.NamespacedName{Namespace: w.ID.Namespace, Name: w.ID.Name},
+			UID: types.UID(w.UID), Generation: w.Generation, ResourceVersion: w.ResourceVersion, Removed: w.Removed,
+		}
+	}
+	live, err := p.liveness.Wait(ctx, list)
+	var out agent.Reach
+	for _, g := range live.Gateways {
+		out.Gateways = append(out.Gateways, agent.GatewayReach{
+			Namespace: g.Gateway.Namespace, Name: g.Gateway.Name, Envoys: agent.Envoys{Acked: g.Acked, Total: g.Total},
+		})
+	}
+	for _, r := range live.Refused {
+		out.Refused = append(out.Refused, agent.Refusal{
+			ID:      object.ID{Group: r.Object.Kind.Group(), Kind: r.Object.Kind.String(), Namespace: r.Object.Name.Namespace, Name: r.Object.Name.Name},
+			Message: r.Message,
+		})
+	}
+	return out, err
+}

@@ -1,0 +1,102 @@
+package local
+
+import (
+	"slices"
+	"strings"
+
+	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"headgate.dev/agent"
+	"headgate.dev/proxy/kube"
+	"headgate.dev/render/object"
+)
+
+// Near gives the objects of a set without the HTTPRoutes and GRPCRoutes whose hosts are all others than these. For requests and
+// connections to these hosts that some route takes, a Stack that holds what is left explains the same as one that holds the
+// set: what one host answers follows from its own routes and from all that is no route.
+func Near(set *object.Set, hosts ...string) []*object.Object {
+	names := make([]string, 0, len(hosts))
+	for _, h := range hosts {
+		names = append(names, strings.ToLower(h))
+	}
+	return slices.DeleteFunc(slices.Collect(set.All()), func(o *object.Object) bool {
+		own := routeHosts(o)
+		return len(own) > 0 && !anyMeets(own, names)
+	})
+}
+
+// Touched gives the objects of the set before a change without the routes that the change cannot touch: a Stack that holds what is left says
+// of the change the same as one that holds the set. All are touched where anything but a route with hosts of its own changes.
+func Touched(before *object.Set, c agent.Change) []*object.Object {
+	var hosts []string
+	for _, o := range c.Put {
+		old := before.Get(o.ID)
+		if !narrow(o, &hosts) || old != nil && !narrow(old, &hosts) {
+			return slices.Collect(before.All())
+		}
+	}
+	for _, id := range c.Removed {
+		if !narrow(before.Get(id), &hosts) {
+			return slices.Collect(before.All())
+		}
+	}
+	slices.Sort(hosts)
+	hosts = slices.Compact(hosts)
+	if len(hosts) > maxTouched {
+		return slices.Collect(before.All())
+	}
+	return Near(before, hosts...)
+}
+
+// maxTouched bounds the hosts that each route is compared with.
+const maxTouched = 100
+
+// narrow tells whether an object has a say at certain hosts alone, or at none, and adds these.
+func narrow(o *object.Object, hosts *[]string) bool {
+	if _, known := kube.KindOf(o.ID.Group, o.ID.Kind); !known {
+		return true
+	}
+	own := routeHosts(o)
+	*hosts = append(*hosts, own...)
+	return len(own) > 0
+}
+
+// routeHosts lists the hosts that an HTTPRoute or a GRPCRoute names.
+func routeHosts(o *object.Object) []string {
+	if o.ID.Group != gwv1.GroupName || o.ID.Kind != kube.HTTPRoute.String() && o.ID.Kind != kube.GRPCRoute.String() {
+		return nil
+	}
+	spec, _ := o.Content["spec"].(map[string]any)
+	list, _ := spec["hostnames"].([]any)
+	out := make([]string, 0, len(list))
+	for _, h := range list {
+		host, _ := h.(string)
+		out = append(out, strings.ToLower(host))
+	}
+	return out
+}
+
+func anyMeets(a, b []string) bool {
+	return slices.ContainsFunc(a, func(x string) bool {
+		return slices.ContainsFunc(b, func(y string) bool { return meets(x, y) })
+	})
+}
+
+// meets tells whether some name has both of two hosts, either of which may be a wildcard.
+func meets(a, b string) bool {
+	if a == b || a == "" || b == "" {
+		return true
+	}
+	return covers(a, b) || covers(b, a)
+}
+
+// covers tells whether a wildcard has another host.
+func covers(wildcard, host string) bool {
+	suffix, is := strings.CutPrefix(wildcard, "*")
+	return is && strings.HasSuffix(host, suffix)
+}
+
+// Nowhere tells whether no listener has the host of a request or takes a connection.
+func Nowhere(answers []Explanation) bool {
+	return !slices.ContainsFunc(answers, func(e Explanation) bool { return e.Rule != nil || len(e.Others) > 0 && e.Host != "" })
+}

@@ -258,6 +258,9 @@ func (r *replica) progress(ctx context.Context) {
 func (r *replica) effects(_ uint64, e *engine.Effects) {
 	refs := r.book.note(e)
 	r.writer.changed(refs...)
+	for _, set := range e.Left {
+		r.writer.changed(kube.Ref{Kind: kube.ListenerSet, Name: set})
+	}
 	for _, ref := range refs {
 		if ref.Kind == kube.Gateway {
 			r.fleets.queue.add(ref.Name)

@@ -58,6 +58,8 @@ func (w *writer) write(ctx context.Context, ref kube.Ref) (again time.Duration, 
 		again, err = w.gateway(ctx, ref.Name)
 	case kube.BackendTLSPolicy:
 		err = w.policy(ctx, ref.Name)
+	case kube.ListenerSet:
+		err = w.orphan(ctx, ref.Name)
 	default:
 		again, err = w.route(ctx, ref)
 	}
@@ -110,6 +112,29 @@ func (w *writer) policy(ctx context.Context, name types.NamespacedName) error {
 	}
 	_, err := update(ctx, w.client, name, &gwv1.BackendTLSPolicy{}, func(o *gwv1.BackendTLSPolicy) (*gwv1.PolicyStatus, gwv1.PolicyStatus) {
 		return &o.Status, backend.PolicyStatus(state.Result, w.controller, o.Status, w.stamp())
+	})
+	return err
+}
+
+// orphan writes the status of a ListenerSet that was a Gateway's of ours. If its Gateway is ours, that writes it; if it is
+// somebody else's, they do.
+func (w *writer) orphan(ctx context.Context, name types.NamespacedName) error {
+	var set gwv1.ListenerSet
+	if err := w.client.Get(ctx, name, &set); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	parent, ok := kube.GatewayOfSet(&set)
+	if _, ours := w.book.gateway(parent); !ok || ours {
+		return nil
+	}
+	switch err := w.client.Get(ctx, parent, &gwv1.Gateway{}); {
+	case err == nil:
+		return nil
+	case !apierrors.IsNotFound(err):
+		return err
+	}
+	_, err := update(ctx, w.client, name, &gwv1.ListenerSet{}, func(o *gwv1.ListenerSet) (*gwv1.ListenerSetStatus, gwv1.ListenerSetStatus) {
+		return &o.Status, gateway.OrphanStatus(o.Generation, parent.String(), o.Status, w.stamp())
 	})
 	return err
 }

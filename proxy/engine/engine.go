@@ -96,12 +96,14 @@ type ListenerChange struct {
 // Effects is what has to be done about a batch of changes. Everything is sorted, so that the same batch on the same
 // state gives the same effects.
 type Effects struct {
-	XDS       []Change  // by fleet, type and name: the order in which they may be sent
-	Concerns  []Concern // by object and fleet
-	Classes   []gateway.Class
-	Gateways  []GatewayState
-	Routes    []RouteState
-	Policies  []PolicyState
+	XDS      []Change  // by fleet, type and name: the order in which they may be sent
+	Concerns []Concern // by object and fleet
+	Classes  []gateway.Class
+	Gateways []GatewayState
+	Routes   []RouteState
+	Policies []PolicyState
+	// Left are ListenerSets that a Gateway of ours had and has no more, by name. Another one may have them.
+	Left      []types.NamespacedName
 	Hosts     []HostChange
 	Listeners []ListenerChange
 }
@@ -190,6 +192,7 @@ type step struct {
 	lastConcern    concerned
 	statusDirty    incr.Set[types.NamespacedName] // Gateways
 	routeStatus    incr.Set[kube.Ref]
+	setsLeft       incr.Set[types.NamespacedName]
 	policiesDirty  incr.Set[types.NamespacedName]
 }
 

@@ -112,3 +112,15 @@ func SetStatus(set *ListenerSet, attached map[string]int32, existing gwv1.Listen
 	}
 	return out
 }
+
+// OrphanStatus gives the status of a ListenerSet that was a Gateway's of ours, and that names a Gateway that does not exist.
+func OrphanStatus(generation int64, gateway string, existing gwv1.ListenerSetStatus, now metav1.Time) gwv1.ListenerSetStatus {
+	why := "spec.parentRef: there is no Gateway " + gateway + "; create it, or name one that exists"
+	out := existing
+	out.Conditions = condition.Merge(existing.Conditions, []condition.Condition{
+		condition.False(gwv1.ListenerSetConditionAccepted, gwv1.ListenerSetReasonParentNotAccepted, why),
+		condition.False(gwv1.ListenerSetConditionProgrammed, gwv1.ListenerSetReasonParentNotAccepted, why),
+	}, nil, condition.Stamp{Generation: generation, Now: now})
+	out.Listeners = nil
+	return out
+}

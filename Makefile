@@ -91,6 +91,10 @@ bench: envoy build ## measure: Go benchmarks, then commit to answer through Envo
 	go test -run '^$$' -bench . -benchmem -timeout 60m $(TESTFLAGS) ./...
 	$(if $(wildcard cmd/internal/bench/*.go),go run ./cmd/internal/bench)
 
+.PHONY: bench-cluster
+bench-cluster: cluster-up build image ## measure in the test cluster, some twenty minutes (ARGS='-sizes 100 -rounds 10' for less)
+	go run ./cmd/internal/benchcluster -testcluster '$(CLUSTER)' $(ARGS)
+
 .PHONY: generate
 generate: ## write the generated files again: schemas, deep copies, CRDs, field reference
 	go generate ./...

@@ -57,23 +57,25 @@ func (w *world) counts(said string) {
 // live looks for the condition on routes and the Gateway: on a new route, after a change, and with two replicas, one of which has no
 // proxy.
 func (w *world) live() {
-	w.acknowledged("app")
+	s, e := service("heard", w.host, w.backend(w.T, "heard"))
+	w.create(s, e, route("heard", "heard.example", "heard"))
+	w.appears("heard.example", "heard")
 	w.counts("1 of 1 ready Envoys")
 	w.scale(2)
-	r := w.acknowledged("app-1")
-	r.Spec.Hostnames = []gwv1.Hostname{"app-1.example", "app-one.example"}
+	r := w.acknowledged("heard")
+	r.Spec.Hostnames = []gwv1.Hostname{"heard.example", "heard-too.example"}
 	if err := w.Update(w.Context(), r); err != nil {
 		w.Fatal(err)
 	}
-	if took := w.acknowledged("app-1"); took.Generation < 2 {
+	if took := w.acknowledged("heard"); took.Generation < 2 {
 		w.Errorf("the route has generation %d", took.Generation)
 	}
-	if code, body, err := w.ask(w.Context(), "app-one.example"); err != nil || body != "app" {
+	if code, body, err := w.ask(w.Context(), "heard-too.example"); err != nil || body != "heard" {
 		w.Errorf("the route is called live and its new host answers %d %q: %v", code, body, err)
 	}
-	w.create(route("app-new", "app-new.example", "app"))
-	w.acknowledged("app-new")
-	if code, body, err := w.ask(w.Context(), "app-new.example"); err != nil || body != "app" {
+	w.create(route("new", "new.example", "heard"))
+	w.acknowledged("new")
+	if code, body, err := w.ask(w.Context(), "new.example"); err != nil || body != "heard" {
 		w.Errorf("a new route is called live and answers %d %q: %v", code, body, err)
 	}
 	w.counts("1 of 1 ready Envoys")

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 
@@ -46,9 +48,12 @@ func (r *run) answered(doing string, id object.ID, o *object.Object, applied map
 	}
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
-		e.Message = r.mask.text(err.Error(), o)
-		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-			e.Reason, e.Message = ReasonTimeout, err.Error()
+		e.Message = r.mask.text(network(err), o)
+		switch {
+		case errors.Is(err, context.DeadlineExceeded):
+			e.Reason, e.Message = ReasonTimeout, "there was no time left"
+		case errors.Is(err, context.Canceled):
+			e.Reason, e.Message = ReasonTimeout, "it was given up"
 		}
 		return e
 	}
@@ -71,6 +76,21 @@ func (r *run) answered(doing string, id object.ID, o *object.Object, applied map
 		e.Message += "; set force on the Sync to have it deleted and made again"
 	}
 	return e
+}
+
+// network says why there is no answer, without the address and the ports, which are others each time.
+func network(err error) string {
+	var operation *net.OpError
+	var call *url.Error
+	switch {
+	case errors.As(err, &operation):
+		err = operation.Err
+	case errors.As(err, &call):
+		err = call.Err
+	default:
+		return err.Error()
+	}
+	return "the API server does not answer: " + err.Error()
 }
 
 func causesOf(s metav1.Status) []metav1.StatusCause {

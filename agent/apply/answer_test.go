@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -124,6 +126,11 @@ func TestAnswersOfNobody(t *testing.T) {
 	e := testRun(t, "hunter22").answered("applying", id, nil, nil, errors.New(`Patch "https://10.0.0.1/hunter22": connection refused`))
 	if e.Reason != ReasonUnavailable || !e.Retryable() || strings.Contains(e.Error(), "hunter22") {
 		t.Errorf("%s: %v", e.Reason, e)
+	}
+	lost := &url.Error{Op: "Patch", URL: "https://10.0.0.1:6443/api", Err: &net.OpError{Op: "read", Net: "tcp", Err: errors.New("connection reset by peer")}}
+	e = testRun(t).answered("applying", id, nil, nil, lost)
+	if e.Error() != "applying Service team-a/shop: the API server does not answer: connection reset by peer" {
+		t.Errorf("%v", e)
 	}
 	e = testRun(t).answered("applying", id, nil, nil, fmt.Errorf("patching: %w", context.DeadlineExceeded))
 	if e.Reason != ReasonTimeout || !errors.Is(e, context.DeadlineExceeded) {

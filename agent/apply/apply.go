@@ -22,8 +22,11 @@ type Config struct {
 	Kinds *Kinds
 	// Owner is the Sync. Its inventory is in its namespace.
 	Owner plan.Owner
-	// Account is the name of the service account, in the Sync's namespace, as which objects are read and written.
+	// Account is the name of the service account, in the Sync's namespace, as which objects are read and written. It may be empty for commands of a
+	// person alone: then REST's own user does all.
 	Account string
+	// Person must be set where there is no account, so that a forgotten one is no way to headgate's own rights.
+	Person bool
 	// Exists tells whether a Sync exists, for objects that say they belong to another one: one that does not exist owns nothing. Optional: without
 	// it, every owner counts. It is called by one goroutine at a time.
 	Exists func(plan.Owner) bool
@@ -43,7 +46,7 @@ type Applier struct {
 
 // New makes an Applier. It makes no call.
 func New(config Config) (*Applier, error) {
-	if config.Account == "" || config.Owner.Name == "" || config.Owner.Namespace == "" {
+	if (config.Account == "") != config.Person || config.Owner.Name == "" || config.Owner.Namespace == "" {
 		return nil, errors.New("making an Applier: a Sync and its service account are required")
 	}
 	a := &Applier{config: config, seen: map[object.ID]seen{}}
@@ -55,13 +58,19 @@ func New(config Config) (*Applier, error) {
 	return a, err
 }
 
-// user is the name of the service account for the API server.
+// user is the name of the service account for the API server; empty for a person.
 func (a *Applier) user() string {
+	if a.config.Person {
+		return ""
+	}
 	return "system:serviceaccount:" + a.config.Owner.Namespace + ":" + a.config.Account
 }
 
 // account is the name of the service account for people.
 func (a *Applier) account() string {
+	if a.config.Person {
+		return "this user"
+	}
 	return "service account " + a.config.Owner.Namespace + "/" + a.config.Account
 }
 

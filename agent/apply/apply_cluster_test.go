@@ -166,3 +166,40 @@ func TestClusterTwoOwners(t *testing.T) {
 		t.Errorf("%+v; %s", r, w.inventory("former"))
 	}
 }
+
+// What an apply would do is known before it, and nothing is written to know it.
+func TestClusterTry(t *testing.T) {
+	w := newWorld(t)
+	a := w.applier("shop")
+	w.apply(a, configMap("a", "one")+configMap("b", "one")+configMap("c", "one"))
+	w.calls.take()
+	next := configMap("a", "two") + configMap("c", "one") + configMap("d", "two") +
+		"---\napiVersion: v1\nkind: Service\nmetadata: {name: e, namespace: NS}\nspec: {ports: [{port: 70000}]}\n"
+	person, err := New(Config{REST: w.config, Kinds: a.config.Kinds, Owner: w.owner("shop"), Person: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range []*Applier{a, person} {
+		got, err := a.Try(w.ctx, Request{Desired: w.set(next)})
+		if err != nil || len(got.Trials) != 3 || got.Unchanged != 1 || len(got.Removals) != 1 || got.Removals[0].Name != "b" {
+			t.Fatalf("%+v, %v", got, err)
+		}
+		value := func(live map[string]any) any {
+			data, _ := live["data"].(map[string]any)
+			return data["key"]
+		}
+		changed, made, wrong := got.Trials[0], got.Trials[1], got.Trials[2]
+		if value(changed.Live) != "one" || value(changed.Would) != "two" || made.Live != nil || value(made.Would) != "two" {
+			t.Errorf("%+v", got.Trials)
+		}
+		if wrong.Err == nil || wrong.Err.Reason != ReasonInvalid || changed.Err != nil {
+			t.Errorf("%v", wrong.Err)
+		}
+	}
+	if w.value("a") != "one" || w.value("b") != "one" || w.value("d") != "" || w.inventory("shop") != "a b c" {
+		t.Error("something was written")
+	}
+	if _, err := New(Config{REST: w.config, Kinds: a.config.Kinds, Owner: w.owner("shop")}); err == nil {
+		t.Error("no account is needed")
+	}
+}

@@ -39,7 +39,9 @@ func each(ctx context.Context, tasks []task, then after) error {
 			if err := do(ctx); err != nil {
 				mu.Lock()
 				defer mu.Unlock()
-				errs = append(errs, err)
+				if err.Reason != ReasonUnavailable || !errs.has(ReasonUnavailable) { // one says it for all
+					errs = append(errs, err)
+				}
 				ended = ended || then == stop || ctx.Err() != nil || err.Reason == ReasonUnavailable
 			}
 			return nil

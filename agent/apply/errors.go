@@ -131,6 +131,10 @@ func (e Errors) Retryable() bool {
 	return !slices.ContainsFunc(e, func(err *Error) bool { return !err.Retryable() })
 }
 
+func (e Errors) has(reason Reason) bool {
+	return slices.ContainsFunc(e, func(err *Error) bool { return err.Reason == reason })
+}
+
 // sorted gives the errors in the order of places and IDs, nil when there are none.
 func (e Errors) sorted() error {
 	if len(e) == 0 {

@@ -30,7 +30,9 @@ type job struct {
 	force bool
 	// recreate deletes the object first.
 	recreate bool
-	written  Written
+	// would is what a try returned.
+	would   map[string]any
+	written Written
 }
 
 func (j *job) id() object.ID { return j.Object.ID }
@@ -44,7 +46,12 @@ func (r *run) stage(ctx context.Context, s plan.Stage, p *plan.Plan) error {
 	if err != nil {
 		return err
 	}
-	if err := each(ctx, tasks(jobs, r.try), keepGoing); err != nil {
+	trying := func(ctx context.Context, j *job) *Error {
+		err := r.try(ctx, j)
+		j.would = nil // of thousands it would be much
+		return err
+	}
+	if err := each(ctx, tasks(jobs, trying), keepGoing); err != nil {
 		return err
 	}
 	if err := r.grow(ctx, p.Before); err != nil {
@@ -97,22 +104,29 @@ func (r *run) jobs(s plan.Stage) ([]*job, error) {
 	var out []*job
 	var errs Errors
 	for _, w := range s.Writes {
-		t, err := r.kinds.find(w.Object.ID, w.Object.Version)
+		j, err := r.job(w)
 		if err != nil {
-			e := r.answered("applying", w.Object.ID, w.Object, nil, err)
-			e.Doing, e.Origin = "applying", w.Object.Origin
-			errs = append(errs, e)
+			errs = append(errs, err)
 			continue
 		}
-		if wrong := t.scope(w.Object.ID); wrong != "" {
-			errs = append(errs, &Error{
-				Reason: ReasonInvalid, Doing: "applying", ID: w.Object.ID, Origin: w.Object.OriginOf("/metadata/namespace"), Message: wrong,
-			})
-			continue
-		}
-		out = append(out, &job{Write: w, target: t, force: r.request.Force})
+		out = append(out, j)
 	}
 	return out, errs.sorted()
+}
+
+func (r *run) job(w plan.Write) (*job, *Error) {
+	t, err := r.kinds.find(w.Object.ID, w.Object.Version)
+	if err != nil {
+		e := r.answered("applying", w.Object.ID, w.Object, nil, err)
+		e.Doing, e.Origin = "applying", w.Object.Origin
+		return nil, e
+	}
+	if wrong := t.scope(w.Object.ID); wrong != "" {
+		return nil, &Error{
+			Reason: ReasonInvalid, Doing: "applying", ID: w.Object.ID, Origin: w.Object.OriginOf("/metadata/namespace"), Message: wrong,
+		}
+	}
+	return &job{Write: w, target: t, force: r.request.Force}, nil
 }
 
 // try asks the API server what it would say to a write.
@@ -121,8 +135,9 @@ func (r *run) try(ctx context.Context, j *job) *Error {
 		return err
 	}
 	for n := 1; ; n++ {
-		_, err := r.as.apply(ctx, j.target, j.id(), patch{content: j.content, dry: true, force: j.force})
+		would, err := r.as.apply(ctx, j.target, j.id(), patch{content: j.content, dry: true, force: j.force})
 		if err == nil {
+			j.would = would.Object
 			return nil
 		}
 		e := r.answered("trying", j.id(), j.Object, j.content, err)

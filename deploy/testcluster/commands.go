@@ -49,7 +49,7 @@ the network (` + "`testcluster status`" + ` names it). Nothing inside reaches an
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
 	c.PersistentFlags().StringVar(&t.dir, "dir", "", "state of the cluster; a second directory is a second cluster (default: $HEADGATE_TESTCLUSTER_DIR, else in the user's state)")
-	c.AddCommand(t.up(), t.down(), t.status(), t.build(), t.loadImage(), t.loadProgram(), t.crds(), t.exec(), t.kubectl(), t.kubeconfig(), t.packages(), t.pin())
+	c.AddCommand(t.up(), t.down(), t.status(), t.build(), t.loadImage(), t.loadProgram(), t.loadPostgres(), t.crds(), t.exec(), t.kubectl(), t.kubeconfig(), t.packages(), t.pin())
 	return c
 }
 
@@ -212,6 +212,24 @@ func (t *tool) loadProgram() *cobra.Command {
 	}
 }
 
+func (t *tool) loadPostgres() *cobra.Command {
+	return &cobra.Command{
+		Use:   "load-postgres NAME",
+		Short: "Make an image of this machine's PostgreSQL, from Debian's packages, and load it into the node",
+		Long: `Makes an image of the PostgreSQL that Debian's packages have brought to this machine (` + "`testcluster packages --install`" + ` sees to them) and
+loads it. A container of it needs POSTGRES_PASSWORD, runs as user 999, and keeps its data in /data, where it expects a volume. Its
+superuser is postgres.`,
+		Example: "  testcluster load-postgres headgate.local/postgres:1",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			t.print.Say("image", "loading "+args[0])
+			err := t.cluster.LoadPostgres(cmd.Context(), args[0])
+			t.print.Done()
+			return err
+		},
+	}
+}
+
 func (t *tool) crds() *cobra.Command {
 	var o cluster.CRDOptions
 	c := &cobra.Command{
@@ -311,7 +329,7 @@ func (t *tool) packages() *cobra.Command {
 		Short: "Print the Debian packages that this machine lacks",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			missing := cluster.MissingPackages()
+			missing := append(cluster.MissingPackages(), cluster.MissingForTests()...)
 			if install && len(missing) > 0 {
 				return cluster.InstallPackages(missing)
 			}

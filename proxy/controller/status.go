@@ -154,7 +154,7 @@ func (w *writer) route(ctx context.Context, ref kube.Ref) (again time.Duration, 
 		if !ours {
 			r = &resolve.RouteResult{Kind: ref.Kind, Name: ref.Name}
 		}
-		facts := resolve.RouteFacts{Controller: w.controller, Problems: state.Problems}
+		facts := resolve.RouteFacts{Controller: w.controller, Problems: state.Problems, Silent: state.Silent}
 		facts.Live = func(gateway types.NamespacedName, there *metav1.Condition) *condition.Condition {
 			v := w.live.route(ref, r.Generation, gateway)
 			c, later := v.condition(there != nil, there != nil && there.ObservedGeneration < r.Generation)

@@ -2,10 +2,13 @@ package engine
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/types"
 
 	"headgate.dev/proxy/envoy"
+	"headgate.dev/proxy/kube"
 	"headgate.dev/proxy/model"
 	"headgate.dev/proxy/resolve/backend"
 )
@@ -41,12 +44,40 @@ func (s *step) cluster(c fleetCluster) {
 	}
 	s.useSecrets(secretUser{cluster: c}, c.fleet, secrets)
 	if resolved == nil {
+		delete(s.silent, c)
 		s.remove(c.fleet, envoy.ClusterKey(c.cluster))
 		s.remove(c.fleet, envoy.EndpointsKey(c.cluster))
 		return
 	}
 	s.put(c.fleet, mustTranslate(envoy.Cluster(resolved, s.options.Envoy)))
-	s.put(c.fleet, mustTranslate(envoy.Endpoints(backend.Endpoints(s.snapshot, c.cluster))))
+	endpoints := backend.Endpoints(s.snapshot, c.cluster)
+	s.hear(c, len(endpoints.List) == 0)
+	s.put(c.fleet, mustTranslate(envoy.Endpoints(endpoints)))
+}
+
+// hear notes whether a cluster has no endpoint. Where that changes, so does the status of the routes that name it.
+func (s *step) hear(c fleetCluster, silent bool) {
+	if _, was := s.silent[c]; was == silent {
+		return
+	}
+	if silent {
+		s.silent[c] = struct{}{}
+	} else {
+		delete(s.silent, c)
+	}
+	s.routeStatus.Add(s.routeClusters.Users(c, kube.CompareRefs)...)
+}
+
+// silentOf lists the clusters of a route that have no endpoint.
+func (e *Engine) silentOf(ref kube.Ref) []model.ClusterID {
+	var out []model.ClusterID
+	for _, c := range e.routeClusters.Of(ref) {
+		if _, silent := e.silent[c]; silent {
+			out = append(out, c.cluster)
+		}
+	}
+	slices.SortFunc(out, func(a, b model.ClusterID) int { return strings.Compare(a.String(), b.String()) })
+	return slices.Compact(out)
 }
 
 // mustTranslate is for translations that can only go wrong by a mistake in this program: names, ports and addresses have

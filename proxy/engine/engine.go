@@ -57,6 +57,8 @@ type RouteState struct {
 	Result *resolve.RouteResult
 	// Problems are templates that Envoy would not take; they are served as 500.
 	Problems []resolve.Problem
+	// Silent are the clusters that the route names and that have no endpoint, sorted.
+	Silent []model.ClusterID
 }
 
 // GatewayState is a Gateway whose status, or that of one of its ListenerSets, may have changed.
@@ -120,6 +122,7 @@ type Engine struct {
 	listeners map[model.ListenerID]*listenerState
 	problems  map[kube.Ref]map[model.HostID][]resolve.Problem
 	attached  map[types.NamespacedName]map[APIListener]int32
+	silent    map[fleetCluster]struct{} // clusters in use without any endpoint
 	clients   map[string]model.SecretID // by fleet: the certificate that backends are shown, if any
 
 	routeHosts     incr.Relation[kube.Ref, model.HostID]
@@ -158,6 +161,7 @@ func New(o Options) *Engine {
 		snapshot:  kube.NewSnapshot(),
 		gateways:  map[types.NamespacedName]*gateway.Result{},
 		listeners: map[model.ListenerID]*listenerState{},
+		silent:    map[fleetCluster]struct{}{},
 		clients:   map[string]model.SecretID{},
 		routes:    map[kube.Ref]*resolve.RouteResult{},
 		hosts:     map[model.HostID]*hostState{},

@@ -58,7 +58,7 @@ func (s *step) states() {
 		s.Gateways = append(s.Gateways, GatewayState{Name: name, Result: s.gateways[name], Attached: maps.Clone(s.attached[name])})
 	}
 	for _, ref := range s.routeStatus.Sorted(kube.CompareRefs) {
-		s.Routes = append(s.Routes, RouteState{Ref: ref, Result: s.routes[ref], Problems: s.problemsOf(ref)})
+		s.Routes = append(s.Routes, RouteState{Ref: ref, Result: s.routes[ref], Problems: s.problemsOf(ref), Silent: s.silentOf(ref)})
 	}
 	for _, name := range s.policiesDirty.Sorted(kube.CompareNames) {
 		s.Policies = append(s.Policies, PolicyState{Name: name, Result: backend.Policy(s.snapshot, name, s.gatewaysTo)})

@@ -14,12 +14,16 @@ const (
 	// probePatience is less than the second that a kubelet waits.
 	probePatience  = 800 * time.Millisecond
 	scrapePatience = 10 * time.Second
+	// firstPatience is how long a probe waits for Envoy to become ready for the first time: less than the two seconds that a
+	// kubelet gives it.
+	firstPatience = 1500 * time.Millisecond
 )
 
 // Health answers for a pod that runs one Envoy:
 //
 //	/readyz   200 from when Envoy has its whole first set until it ends or drains. It does not ask Envoy, nor does it
-//	          matter whether the controller is there.
+//	          matter whether the controller is there. Before the first time it waits a while for it, so that
+//	          whoever asks once a second knows at once.
 //	/livez    503 when Envoy has not answered for 30 s. While none runs it is 200: it is being started again.
 //	/metrics  Envoy's statistics, in the format of Prometheus
 //
@@ -27,6 +31,9 @@ const (
 type Health struct {
 	admin    *Admin        // constant
 	scraping chan struct{} // has an element while Envoy is asked for its statistics: one at a time
+
+	first chan struct{} // closed when Envoy is ready for the first time, or never will be
+	once  sync.Once     // closes it
 
 	mu       sync.Mutex // guards what follows
 	running  bool
@@ -37,7 +44,7 @@ type Health struct {
 
 // NewHealth makes a Health that is not ready.
 func NewHealth(a *Admin) *Health {
-	return &Health{admin: a, scraping: make(chan struct{}, 1)}
+	return &Health{admin: a, scraping: make(chan struct{}, 1), first: make(chan struct{})}
 }
 
 // Started says that an Envoy was started.
@@ -46,13 +53,19 @@ func (h *Health) Started(int) {
 }
 
 // Ready says that it serves.
-func (h *Health) Ready(int) { h.set(func() { h.serving = true }) }
+func (h *Health) Ready(int) {
+	h.set(func() { h.serving = true })
+	h.once.Do(func() { close(h.first) })
+}
 
 // Exited says that it has ended.
 func (h *Health) Exited(error, time.Duration) { h.set(func() { h.running, h.serving = false, false }) }
 
 // Drain says that the pod will end: it is not ready any more, and never again.
-func (h *Health) Drain() { h.set(func() { h.draining = true }) }
+func (h *Health) Drain() {
+	h.set(func() { h.draining = true })
+	h.once.Do(func() { close(h.first) })
+}
 
 func (h *Health) set(change func()) {
 	h.mu.Lock()
@@ -64,6 +77,7 @@ func (h *Health) set(change func()) {
 func (h *Health) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/readyz":
+		h.awaitFirst(r.Context())
 		answer(w, h.notReady())
 	case "/livez":
 		answer(w, h.notAlive(r.Context()))
@@ -81,6 +95,17 @@ func answer(w http.ResponseWriter, not string) {
 		return
 	}
 	_, _ = w.Write([]byte("ok\n")) // a prober that is gone asks again
+}
+
+// awaitFirst waits for Envoy to become ready for the first time, within bounds.
+func (h *Health) awaitFirst(ctx context.Context) {
+	timer := time.NewTimer(firstPatience)
+	defer timer.Stop()
+	select {
+	case <-h.first:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 func (h *Health) notReady() string {

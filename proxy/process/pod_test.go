@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"headgate.dev/proxy/process"
@@ -196,6 +197,26 @@ func TestHealthFollowsRestarts(t *testing.T) {
 	}
 	health.Ready(2)
 	ready(200)
+}
+
+// A probe that comes before Envoy is ready for the first time waits for it, within bounds; later ones answer at once.
+func TestFirstProbeWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		health := process.NewHealth(process.NewAdmin("unix", "/nonexistent"))
+		health.Started(1)
+		ask := func(want int, took time.Duration) {
+			t.Helper()
+			start := time.Now()
+			if code, text := probe(health, "/readyz"); code != want || time.Since(start) != took {
+				t.Errorf("/readyz: %d %s after %s, want %d after %s", code, text, time.Since(start), want, took)
+			}
+		}
+		ask(503, 1500*time.Millisecond)
+		time.AfterFunc(400*time.Millisecond, func() { health.Ready(1) })
+		ask(200, 400*time.Millisecond)
+		health.Exited(nil, 0)
+		ask(503, 0)
+	})
 }
 
 // What Envoy says on its standard output does not go through the log.

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"headgate.dev/proxy/model"
 	"headgate.dev/proxy/resolve/condition"
 )
 
@@ -22,6 +23,8 @@ type RouteFacts struct {
 	// Live is what is known of the Envoys of a parent's Gateway, for a parent that takes the route; nil, or nil from it: what the
 	// condition says stays. existing is the condition that is there, or nil.
 	Live func(gateway types.NamespacedName, existing *metav1.Condition) *condition.Condition
+	// Silent are the clusters that the route names and that have no endpoint: what is resolved, and yet answers nobody.
+	Silent []model.ClusterID
 }
 
 // RouteStatus gives the status of a route of any kind. Entries of ours for parents that are not the route's any more go; what
@@ -37,6 +40,7 @@ func RouteStatus(r *RouteResult, f RouteFacts, existing gwv1.RouteStatus, now me
 		if len(f.Problems) > 0 {
 			conditions = v.conditions(r.Parents[i].attached)
 		}
+		conditions = f.silence(conditions)
 		ours := routeConditions
 		switch {
 		case len(r.Parents[i].Listeners) == 0:
@@ -67,6 +71,23 @@ func RouteStatus(r *RouteResult, f RouteFacts, existing gwv1.RouteStatus, now me
 	for i := range r.Parents {
 		if !written[i] {
 			out.Parents = append(out.Parents, entry(i, nil))
+		}
+	}
+	return out
+}
+
+// silence has the condition that every reference is resolved say which of them have no endpoint.
+func (f *RouteFacts) silence(conditions []condition.Condition) []condition.Condition {
+	if len(f.Silent) == 0 {
+		return conditions
+	}
+	out := slices.Clone(conditions)
+	for i := range out {
+		if out[i].Type == string(gwv1.RouteConditionResolvedRefs) && out[i].Status == metav1.ConditionTrue {
+			out[i].Message = condition.Bounded(len(f.Silent), func(i int) string {
+				c := f.Silent[i]
+				return fmt.Sprintf("port %d of Service %s has no endpoint that is ready", c.Port, c.Service)
+			})
 		}
 	}
 	return out

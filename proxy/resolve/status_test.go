@@ -112,6 +112,30 @@ func TestRouteStatusProblems(t *testing.T) {
 	}
 }
 
+// TestRouteStatusSilent: references that are resolved and lead to no endpoint are named, within bounds.
+func TestRouteStatusSilent(t *testing.T) {
+	r := theRoute(t, snapshotOf(t, []byte(statusObjects)))
+	silent := make([]model.ClusterID, 7)
+	for i := range silent {
+		silent[i] = model.ClusterID{Service: model.Name{Namespace: "shop", Name: "cart"}, Port: int32(8080 + i)}
+	}
+	resolved := func(silent []model.ClusterID) metav1.Condition {
+		got := resolve.RouteStatus(r, resolve.RouteFacts{Controller: controller, Silent: silent}, gwv1.RouteStatus{}, late)
+		return got.Parents[0].Conditions[1]
+	}
+	before := resolved(nil)
+	one := resolved(silent[:1])
+	if one.Status != "True" || one.Reason != before.Reason || one.Message != "port 8080 of Service shop/cart has no endpoint that is ready" {
+		t.Errorf("one: %+v", one)
+	}
+	if all := resolved(silent); !strings.HasSuffix(all.Message, "; and 2 more") {
+		t.Errorf("all: %+v", all)
+	}
+	if diff := cmp.Diff(before, resolved(nil)); diff != "" {
+		t.Errorf("what is shared was written to:\n%s", diff)
+	}
+}
+
 // TestStatusOfLaterGeneration: what somebody wrote who has seen more is left alone.
 func TestStatusOfLaterGeneration(t *testing.T) {
 	r := theRoute(t, snapshotOf(t, []byte(statusObjects)))

@@ -127,6 +127,8 @@ func loadEcho(t *testing.T) {
 		t.Fatal(err)
 	}
 	must(t, "", "load-image", archive)
+	// A name that the archive has already changes nothing: the pods below start.
+	must(t, "", "load-image", "--name", ref, archive)
 }
 
 const manifest = `

@@ -246,6 +246,34 @@ func TestSameInputSameBytes(t *testing.T) {
 	}
 }
 
+// The Dockerfile takes the files from `make rootfs`, which writes those of the image, and says the same about them.
+func TestDockerfile(t *testing.T) {
+	text, err := os.ReadFile("../../image/Dockerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	build, final, ok := strings.Cut(string(text), "\nFROM scratch\n")
+	if !ok || !strings.Contains(build, "\nRUN make rootfs\n") {
+		t.Fatalf("it does not build the files and put them on nothing:\n%s", text)
+	}
+	makefile, err := os.ReadFile("../../../Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(makefile), "$(IMAGE_TOOL) -rootfs bin/image/rootfs\n") {
+		t.Error("make rootfs does not write to bin/image/rootfs")
+	}
+	c := configOf(settings{})
+	entry, err := json.Marshal(c.Config.Entrypoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "COPY --from=build /src/bin/image/rootfs/ /\nUSER " + c.Config.User + "\nENV " + strings.Join(c.Config.Env, " ") + "\nENTRYPOINT " + string(entry) + "\n"
+	if final != want {
+		t.Errorf("its last stage is\n%swant\n%s", final, want)
+	}
+}
+
 func TestBadInput(t *testing.T) {
 	for _, text := range []string{"", "amd64 debian x y", "arm64 debian pool/x.deb " + strings.Repeat("0", 64), "what is this"} {
 		if pins, err := parseLock(text, "amd64"); err == nil {

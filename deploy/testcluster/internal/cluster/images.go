@@ -6,10 +6,12 @@ import (
 	"io"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"headgate.dev/deploy/testcluster/internal/image"
 	"headgate.dev/deploy/testcluster/internal/node"
+	"headgate.dev/deploy/testcluster/internal/postgres"
 )
 
 // Images are the names of the images that the node has.
@@ -40,7 +42,11 @@ func (c *Cluster) LoadImage(ctx context.Context, from, ref string) ([]string, er
 		if err := fullName(ref); err != nil {
 			return nil, err
 		}
-		names = append(names, ref)
+		if slices.Contains(names, ref) {
+			ref = "" // a second import under the same name would make it one of the archive's index, which no pod can run
+		} else {
+			names = append(names, ref)
+		}
 	}
 	if len(names) == 0 {
 		return nil, fmt.Errorf("%s has no full name for its image; say one with --name", from)
@@ -124,6 +130,18 @@ func (c *Cluster) loadMade(ctx context.Context, i image.Image) error {
 	reader, writer := io.Pipe()
 	go func() { writer.CloseWithError(image.Write(writer, i)) }() // ends when load does, which closes the reader
 	return c.load(ctx, reader, "")
+}
+
+// LoadPostgres makes an image of Debian's PostgreSQL, as this machine has it installed, and loads it as ref.
+func (c *Cluster) LoadPostgres(ctx context.Context, ref string) error {
+	if err := fullName(ref); err != nil {
+		return err
+	}
+	i, err := postgres.Image(ctx, ref)
+	if err != nil {
+		return err
+	}
+	return c.loadMade(ctx, i)
 }
 
 // fullName refuses what a pod cannot ask for: anything shorter is an image of a public registry to it.

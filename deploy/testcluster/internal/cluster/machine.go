@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"headgate.dev/deploy/testcluster/internal/postgres"
 )
 
 // cniDirs are where distributions keep the CNI plugins.
@@ -28,6 +30,23 @@ func MissingPackages() []string {
 		missing = append(missing, "containernetworking-plugins")
 	}
 	slices.Sort(missing)
+	return missing
+}
+
+// testPrograms are programs that tests in the cluster need beside it, with the Debian package of each.
+var testPrograms = [][2]string{{"prometheus-alertmanager", "prometheus-alertmanager"}, {"promtool", "prometheus"}}
+
+// MissingForTests names the Debian packages that the cluster does without and that tests need.
+func MissingForTests() []string {
+	var missing []string
+	for _, p := range testPrograms {
+		if !found(p[0]) {
+			missing = append(missing, p[1])
+		}
+	}
+	if !postgres.Installed() {
+		missing = append(missing, "postgresql")
+	}
 	return missing
 }
 
@@ -72,6 +91,11 @@ func Fit() error {
 func InstallPackages(packages []string) error {
 	if os.Geteuid() != 0 || !found("apt-get") {
 		return fmt.Errorf("installing %s needs root and apt-get; install them with the package manager of this machine", strings.Join(packages, " "))
+	}
+	if slices.Contains(packages, "postgresql") {
+		if err := postgres.WithoutServer(); err != nil {
+			return err
+		}
 	}
 	for _, args := range [][]string{{"update", "-qq"}, append([]string{"install", "-qq", "-y", "--no-install-recommends"}, packages...)} {
 		cmd := exec.Command("apt-get", args...)

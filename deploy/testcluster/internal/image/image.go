@@ -25,6 +25,8 @@ type Image struct {
 	Entrypoint []string
 	// Files are paths on this machine by the path in the image, which begins with a slash. All are executable.
 	Files map[string]string
+	// Texts are the contents of further files by their paths in the image. They are executable too.
+	Texts map[string]string
 	// User is a number, optionally with a group behind a colon; empty is root.
 	User string
 }
@@ -83,8 +85,10 @@ func (i Image) layer() ([]byte, error) {
 	var buffer bytes.Buffer
 	out := tar.NewWriter(&buffer)
 	made := map[string]bool{"": true}
-	for _, to := range slices.Sorted(maps.Keys(i.Files)) {
-		data, err := os.ReadFile(i.Files[to])
+	paths := slices.Concat(slices.Collect(maps.Keys(i.Files)), slices.Collect(maps.Keys(i.Texts)))
+	slices.Sort(paths)
+	for _, to := range paths {
+		data, err := i.content(to)
 		if err != nil {
 			return nil, err
 		}
@@ -100,6 +104,13 @@ func (i Image) layer() ([]byte, error) {
 		return nil, err
 	}
 	return buffer.Bytes(), out.Close()
+}
+
+func (i Image) content(to string) ([]byte, error) {
+	if text, ok := i.Texts[to]; ok {
+		return []byte(text), nil
+	}
+	return os.ReadFile(i.Files[to])
 }
 
 func parents(out *tar.Writer, dir string, made map[string]bool) error {

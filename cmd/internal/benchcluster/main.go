@@ -1,0 +1,103 @@
+// Command benchcluster measures headgate in the test cluster: the installed image, a real API server, real Envoys, requests from this
+// machine. `make bench-cluster` runs it. Every figure is of many rounds on an otherwise idle machine; the table goes to standard
+// output, and everything to a JSON file.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// options are what the command line says.
+type options struct {
+	tool, headgate, image, out string
+	sizes                      []int
+	rounds, gateways           int
+	steady                     time.Duration
+	keep                       bool
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.tool, "testcluster", "bin/testcluster", "the tool of the test cluster, which is up")
+	flag.StringVar(&o.headgate, "headgate", "bin/headgate", "the program whose install is used")
+	flag.StringVar(&o.image, "image", "bin/headgate-image.tar", "the image to measure; its digest lies beside it")
+	flag.StringVar(&o.out, "out", "bin/bench-cluster.json", "where all figures go")
+	sizes := flag.String("sizes", "100,1000,5000", "numbers of routes, ascending")
+	flag.IntVar(&o.rounds, "rounds", 100, "changes of a kind for each number of routes")
+	flag.IntVar(&o.gateways, "gateways", 5, "Gateways that are created, one after the other")
+	flag.DurationVar(&o.steady, "steady", time.Minute, "how long one change a second is made")
+	flag.BoolVar(&o.keep, "keep", false, "leave everything in the cluster afterwards")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := o.parse(*sizes)
+	if err == nil {
+		err = run(ctx, o)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "benchcluster:", err)
+		os.Exit(1)
+	}
+}
+
+func (o *options) parse(sizes string) error {
+	for _, text := range strings.Split(sizes, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(text))
+		if err != nil || n < 1 || (len(o.sizes) > 0 && n <= o.sizes[len(o.sizes)-1]) {
+			return fmt.Errorf("reading -sizes %q: expected numbers above 0, ascending", sizes)
+		}
+		o.sizes = append(o.sizes, n)
+	}
+	if o.rounds < 2 || o.gateways < 1 {
+		return fmt.Errorf("-rounds %d and -gateways %d: expected at least 2 and 1", o.rounds, o.gateways)
+	}
+	return nil
+}
+
+// run measures everything. What was measured before an error is written too.
+func run(ctx context.Context, o options) (err error) {
+	r := newReport(o)
+	defer func() {
+		if e := r.write(o.out); err == nil {
+			err = e
+		}
+		fmt.Print(r.table())
+	}()
+	c, err := connect(ctx, o)
+	if err != nil {
+		return err
+	}
+	if !o.keep {
+		defer func() {
+			if e := c.clear(context.WithoutCancel(ctx)); err == nil {
+				err = e
+			}
+		}()
+	}
+	if err := c.install(ctx); err != nil {
+		return fmt.Errorf("installing headgate: %w", err)
+	}
+	say("%d Gateways, one after the other", o.gateways)
+	if err := c.gatewayTimes(ctx, r); err != nil {
+		return fmt.Errorf("creating Gateways: %w", err)
+	}
+	if err := c.prepare(ctx); err != nil {
+		return fmt.Errorf("preparing the Gateway: %w", err)
+	}
+	for _, n := range o.sizes {
+		if err := c.measure(ctx, r, n); err != nil {
+			return fmt.Errorf("with %d routes: %w", n, err)
+		}
+	}
+	return nil
+}
+
+func say(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestTimes(t *testing.T) {
+	var all []time.Duration
+	for i := range 100 {
+		all = append(all, time.Duration(100-i)*time.Millisecond)
+	}
+	if got, want := timesOf(all), (times{P50: 51, P90: 91, P99: 100, Max: 100, Rounds: 100}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if got := timesOf(nil); got != (times{}) {
+		t.Errorf("of nothing: %+v", got)
+	}
+}
+
+func TestTable(t *testing.T) {
+	r := report{Sizes: []*size{{Routes: 100, NewRoute: times{P50: 12.34, P99: 56}}, {Routes: 1000}}}
+	for _, want := range []string{"| routes | 100 | 1000 |\n|---|---|---|\n", "| new route → first 200, ms p50 (p99) | 12.3 (56.0) | 0.0 (0.0) |\n"} {
+		if got := r.table(); !strings.Contains(got, want) {
+			t.Errorf("the table has no %q:\n%s", want, got)
+		}
+	}
+}
+
+func TestSizes(t *testing.T) {
+	for text, want := range map[string]int{"5": 1, "100, 1000": 2, "": 0, "0": 0, "10,5": 0, "x": 0} {
+		o := options{rounds: 2, gateways: 1}
+		err := o.parse(text)
+		if (err == nil) != (want > 0) || err == nil && len(o.sizes) != want {
+			t.Errorf("-sizes %q: %v, %v", text, o.sizes, err)
+		}
+	}
+}

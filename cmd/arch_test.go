@@ -103,6 +103,8 @@ var table = []row{
 		"changes in, effects out: that Step equals Full can only be tested where nothing else has an influence"},
 	{"proxy/live", pure, nil,
 		"counts acknowledgements of epochs, whoever sends them"},
+	{"proxy/track", pure, []string{"proxy/engine", "proxy/kube", "proxy/live", "proxy/resolve"},
+		"which objects are under way where: what a step said of them, and how far the proxies are"},
 	{"proxy/xds", edge, []string{"proxy/envoy", "proxy/live"},
 		"the protocol: it orders and sends resources and never looks into them"},
 	{"proxy/pki", edge, nil,

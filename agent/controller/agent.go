@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"runtime"
-	"slices"
 	"sync"
 	"time"
 
@@ -39,6 +38,8 @@ type Options struct {
 	Proxies agent.Proxies
 	// Limits bound what a commit may cost. Zero fields have the defaults of git.Limits.
 	Limits git.Limits
+	// HookAddress is where webhooks are taken, over plain HTTP. Empty: nowhere.
+	HookAddress string
 	// Policy may be nil. It refuses a commit before anything of it is written; the error's text is shown.
 	Policy func(context.Context, agent.Candidate) error
 	// Applied are told each apply that changed something, and the first of each Sync since the start. They must not wait.
@@ -62,6 +63,7 @@ type Agent struct {
 	drifts   *drifts
 	world    agent.World
 	options  Options
+	telling  chan struct{} // has room while another request to a Git host may be made
 
 	ctx context.Context // of Start
 
@@ -108,7 +110,14 @@ func Add(m manager.Manager, o Options) (*Agent, error) {
 		Now:            a.now,
 		Log:            o.Log,
 	}
+	a.telling = make(chan struct{}, tellers)
+	a.world.Repositories.Options.App = appTokens
 	registerMetrics(a)
+	if o.HookAddress != "" {
+		if err := m.Add(newHooks(a, o.HookAddress)); err != nil {
+			return nil, fmt.Errorf("preparing to take webhooks: %w", err)
+		}
+	}
 	if err := m.Add(a); err != nil {
 		return nil, fmt.Errorf("preparing the agent: %w", err)
 	}
@@ -195,7 +204,7 @@ func (a *Agent) watch(ctx context.Context) error {
 // seen is told a Sync as it is now.
 func (a *Agent) seen(o any) {
 	s, ok := o.(*schema.Sync)
-	if !ok || len(a.options.Only) > 0 && !slices.Contains(a.options.Only, s.Namespace) {
+	if !ok || !a.follows(s.Namespace) {
 		return
 	}
 	owner := plan.Owner{Namespace: s.Namespace, Name: s.Name}

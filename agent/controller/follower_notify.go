@@ -178,7 +178,7 @@ type recorder struct{ agent *Agent }
 
 // Event implements notify.Recorder.
 func (r recorder) Event(sync string, good bool, reason, text string) {
-	s, err := r.agent.get(ownerOf(sync))
+	s, err := r.agent.get(ownerCalled(sync))
 	if err != nil || s == nil {
 		return // there is nothing to attach it to
 	}
@@ -189,7 +189,7 @@ func (r recorder) Event(sync string, good bool, reason, text string) {
 	r.agent.recorder.Eventf(s, nil, kind, reason, "Notify", "%s", truncate(text))
 }
 
-func ownerOf(sync string) plan.Owner {
+func ownerCalled(sync string) plan.Owner {
 	namespace, name, _ := strings.Cut(sync, "/")
 	return plan.Owner{Namespace: namespace, Name: name}
 }

@@ -44,6 +44,10 @@ type Options struct {
 	Policy func(context.Context, agent.Candidate) error
 	// Applied are told each apply that changed something, and the first of each Sync since the start. They must not wait.
 	Applied []func(agent.Applied)
+	// Cluster is the name of the cluster in what people are told; may be empty.
+	Cluster string
+	// NotifyLocal lets receivers be at loopback and link-local addresses. Only for tests.
+	NotifyLocal bool
 	// Only are the namespaces whose Syncs are followed. Empty: all.
 	Only []string
 }
@@ -56,6 +60,7 @@ type Agent struct {
 	recorder events.EventRecorder
 	statuses *Statuses
 	gate     *gate
+	drifts   *drifts
 	world    agent.World
 	options  Options
 	telling  chan struct{} // has room while another request to a Git host may be made
@@ -84,7 +89,9 @@ func Add(m manager.Manager, o Options) (*Agent, error) {
 		statuses: newStatuses(m.GetClient()), actors: map[plan.Owner]*actor{}, ending: map[plan.Owner]<-chan struct{}{},
 	}
 	a.gate = newGate(o.Workers, a.now)
+	a.drifts = newDrifts(a)
 	accounts := &accounts{
+		drifts:  a.drifts,
 		config:  m.GetConfig(),
 		options: client.Options{Scheme: m.GetScheme(), Mapper: m.GetRESTMapper()},
 		applier: apply.Config{REST: m.GetConfig(), Kinds: kinds, Exists: a.exists},
@@ -181,9 +188,9 @@ func (a *Agent) watch(ctx context.Context) error {
 		return fmt.Errorf("watching Syncs: %w", err)
 	}
 	registration, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
-		AddFunc:    func(o any) { a.seen(o) },
-		UpdateFunc: func(_, o any) { a.seen(o) },
-		DeleteFunc: func(o any) { a.gone(o) },
+		AddFunc:    func(o any) { a.drifts.seen(o); a.seen(o) },
+		UpdateFunc: func(_, o any) { a.drifts.seen(o); a.seen(o) },
+		DeleteFunc: func(o any) { a.gone(o); a.drifts.gone(o) },
 	})
 	if err != nil {
 		return fmt.Errorf("watching Syncs: %w", err)

@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"headgate.dev/cmd/internal/localca"
+	"headgate.dev/cmd/internal/tempdir"
 	"headgate.dev/proxy/echo"
 	"headgate.dev/proxy/engine"
 	"headgate.dev/proxy/envoy"
@@ -85,6 +86,7 @@ type Stack struct {
 	retired  map[servicePort]time.Time // when a port was first seen without a route
 	set      *object.Set
 	before   *object.Set // what was held before the last Apply
+	previews *object.Set // what is held beside it
 	epoch    uint64
 	effects  engine.Effects // of the last Apply
 }
@@ -97,7 +99,7 @@ func New(o Options) (*Stack, error) {
 		if ports, err = openClaims(os.TempDir()); err != nil {
 			return nil, err
 		}
-		if dir, err = makeDir(os.TempDir()); err != nil {
+		if dir, err = tempdir.Make(os.TempDir()); err != nil {
 			return nil, err
 		}
 	}
@@ -134,7 +136,7 @@ func New(o Options) (*Stack, error) {
 
 // Run runs the xDS server and Envoy until ctx ends or Envoy cannot be run.
 func (s *Stack) Run(ctx context.Context) error {
-	socket := filepath.Join(s.dir, socketName)
+	socket := filepath.Join(s.dir, tempdir.Socket)
 	bootstrap, err := envoy.Bootstrap(envoy.BootstrapOptions{NodeID: "local", XDS: socket})
 	if err != nil {
 		return fmt.Errorf("writing Envoy's bootstrap: %w", err)

@@ -1,4 +1,4 @@
-package main
+package review
 
 import (
 	"fmt"
@@ -11,14 +11,14 @@ import (
 
 // A comment that is too long is refused by the hosts of pull requests, and read by nobody.
 const (
-	markdownRows   = 100
+	MarkdownRows   = 100
 	markdownFields = 200
 )
 
-// markdown writes a pull request's comment. Everything that comes out of a repository stands in code, so that it cannot
+// Markdown writes a pull request's comment. Everything that comes out of a repository stands in code, so that it cannot
 // link, mention, format or break the table.
-func (d *difference) markdown(w io.Writer) {
-	fmt.Fprintf(w, "**Traffic** %s → %s\n\n", code(d.From), code(d.To))
+func (d *Difference) Markdown(w io.Writer) {
+	fmt.Fprintf(w, "**Traffic** %s → %s\n\n", Code(d.From), Code(d.To))
 	if len(d.Traffic) == 0 {
 		fmt.Fprint(w, "Every request is answered as before.\n")
 	} else {
@@ -31,22 +31,22 @@ func (d *difference) markdown(w io.Writer) {
 			words = "never answers: the same is claimed by"
 		}
 		fmt.Fprintf(w, "\n> **Warning:** %s of %s (%s) %s %s (%s), which goes first: %s\n",
-			code(hiddenRequests(h)), code(h.Object), code(h.From), words, code(h.By), code(h.ByFrom), code(hiddenWhy(h)))
+			Code(hiddenRequests(h)), Code(h.Object), Code(h.From), words, Code(h.By), Code(h.ByFrom), Code(hiddenWhy(h)))
 	}
 	for _, e := range d.Unserved {
-		fmt.Fprintf(w, "\n> **Not served:** %s\n", code(e.Error()))
+		fmt.Fprintf(w, "\n> **Not served:** %s\n", Code(e.Error()))
 	}
 	for _, e := range d.Warnings {
-		fmt.Fprintf(w, "\n> **Warning:** %s\n", code(e.Error()))
+		fmt.Fprintf(w, "\n> **Warning:** %s\n", Code(e.Error()))
 	}
 	fmt.Fprintf(w, "\n%s.\n", strings.ToUpper(d.summary()[:1])+d.summary()[1:])
 	d.details(w)
 }
 
-func (d *difference) table(w io.Writer) {
-	fmt.Fprintf(w, "| request | %s | %s |\n|---|---|---|\n", code(d.From), code(d.To))
+func (d *Difference) table(w io.Writer) {
+	fmt.Fprintf(w, "| request | %s | %s |\n|---|---|---|\n", Code(d.From), Code(d.To))
 	for i, c := range d.Traffic {
-		if i == markdownRows {
+		if i == MarkdownRows {
 			fmt.Fprintf(w, "\nand %d more\n", d.Total-i)
 			return
 		}
@@ -55,11 +55,11 @@ func (d *difference) table(w io.Writer) {
 			row = c.Before
 		}
 		before, after := d.sides(c)
-		fmt.Fprintf(w, "| %s | %s | %s |\n", code(d.requests(row)), code(before), code(after))
+		fmt.Fprintf(w, "| %s | %s | %s |\n", Code(d.requests(row)), Code(before), Code(after))
 	}
 }
 
-func (d *difference) details(w io.Writer) {
+func (d *Difference) details(w io.Writer) {
 	if len(d.Objects) == 0 {
 		return
 	}
@@ -71,7 +71,7 @@ func (d *difference) details(w io.Writer) {
 			fmt.Fprintf(w, "\nand %d more objects\n", len(d.Objects)-i)
 			break
 		}
-		fmt.Fprintf(w, "- %s %s %s\n", o.Change, code(o.Object), code(o.From))
+		fmt.Fprintf(w, "- %s %s %s\n", o.Change, Code(o.Object), Code(o.From))
 		lines++
 		for j := range o.Fields {
 			f := &o.Fields[j]
@@ -79,15 +79,15 @@ func (d *difference) details(w io.Writer) {
 				fmt.Fprintf(w, "  - and %d more fields\n", len(o.Fields)-j)
 				break
 			}
-			fmt.Fprintf(w, "  - %s %s → %s\n", code(f.Field), code(short(f.Old, shortCode)), code(short(f.New, shortCode)))
+			fmt.Fprintf(w, "  - %s %s → %s\n", Code(f.Field), Code(short(f.Old, shortCode)), Code(short(f.New, shortCode)))
 		}
 	}
 	fmt.Fprint(w, "\n</details>\n")
 }
 
-// code is foreign text as code. A code span cannot hold what ends it or what ends a table's cell: such text is written
+// Code is foreign text as code. A code span cannot hold what ends it or what ends a table's cell: such text is written
 // with the number of each character instead.
-func code(text string) string {
+func Code(text string) string {
 	text = term.Safe(text, 200)
 	if text == "–" {
 		return text

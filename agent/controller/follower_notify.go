@@ -97,7 +97,7 @@ func (f *follower) lag(now time.Time) {
 
 // commits tells what became of a commit, from one status to the next.
 func (f *follower) commits(before, after *schema.SyncStatus) {
-	if after.Live != nil && after.Live.Revision != "" && (before.Live == nil || before.Live.Revision != after.Live.Revision) && after.Live.Revision == after.Revision {
+	if live := liveRevision(after); live != "" && live != liveRevision(before) && live == after.Revision {
 		n := f.notice(notify.Deployed, "deployed "+after.Revision, after.Revision+" is live")
 		n.Severity = notify.Info
 		if after.Live.Took != "" {
@@ -105,17 +105,32 @@ func (f *follower) commits(before, after *schema.SyncStatus) {
 		}
 		f.post(n)
 	}
-	if len(after.History) == 0 || len(before.History) > 0 && before.History[0] == after.History[0] {
+	last, was := lastTry(after), lastTry(before)
+	if last.Revision == was.Revision && last.Result == was.Result && last.Message == was.Message {
 		return
 	}
-	if h := after.History[0]; h.Result == schema.ResultFailed || h.Result == schema.ResultRefused {
-		if len(before.History) > 0 && before.History[0].Revision == h.Revision && before.History[0].Message == h.Message {
-			return
-		}
-		n := f.notice(notify.Failed, "failed "+h.Revision, h.Revision+" is "+map[schema.SyncResult]string{schema.ResultFailed: "not applied", schema.ResultRefused: "refused"}[h.Result])
-		n.Lines = []string{h.Message}
-		f.post(n)
+	what := map[schema.SyncResult]string{schema.ResultFailed: " is not applied", schema.ResultRefused: " is refused"}[last.Result]
+	if what == "" {
+		return
 	}
+	n := f.notice(notify.Failed, "failed "+last.Revision, last.Revision+what)
+	n.Lines = []string{last.Message}
+	f.post(n)
+}
+
+func liveRevision(s *schema.SyncStatus) string {
+	if s.Live == nil {
+		return ""
+	}
+	return s.Live.Revision
+}
+
+// lastTry is the last commit that was tried; zero when none was.
+func lastTry(s *schema.SyncStatus) schema.SyncHistory {
+	if len(s.History) == 0 {
+		return schema.SyncHistory{}
+	}
+	return s.History[0]
 }
 
 // send sends what is due.

@@ -340,10 +340,10 @@ func (f *driftFlags) adoption(sync *schema.Sync, r *drift.Record) string {
 }
 
 func byHand(r *drift.Record) string {
-	switch {
-	case r.What == drift.Deleted:
+	switch r.What {
+	case drift.Deleted:
 		return fmt.Sprintf("# remove %s from %s:%d\n", r.Object, r.File, r.Line)
-	case r.What == drift.Removed:
+	case drift.Removed:
 		return fmt.Sprintf("# %s:%d: take out %s\n", r.File, r.Line, schema.Printable(r.Path))
 	}
 	return fmt.Sprintf("# %s:%d: %s is to say %s\n", r.File, r.Line, schema.Printable(r.Path), schema.Printable(r.To))

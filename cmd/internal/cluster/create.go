@@ -79,6 +79,24 @@ prints the object instead, for everything that has no flag here, or to keep it i
 // credentials are a user at HTTP, or a password.
 var credentials = regexp.MustCompile(`^(https?://[^/]*|ssh://[^/@]*:[^/@]*)@`)
 
+// intervalText gives the interval as people write it, empty for none.
+func (f *createFlags) intervalText() (string, error) {
+	if f.interval == 0 {
+		return "", nil
+	}
+	d, err := schema.ParseDuration(f.interval.String())
+	if err != nil {
+		return "", usage("--interval: %v", err)
+	}
+	text := d.Text // Go writes 1h0m0s, people write 1h
+	for _, nothing := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(text, nothing) {
+			text = text[:len(text)-2]
+		}
+	}
+	return text, nil
+}
+
 // sync gives the object that the flags describe.
 func (f *createFlags) sync(name, namespace string) (map[string]any, error) {
 	if f.spec.URL == "" {
@@ -111,19 +129,11 @@ func (f *createFlags) sync(name, namespace string) (map[string]any, error) {
 	if f.secret != "" {
 		spec["secretRef"] = map[string]any{"name": f.secret}
 	}
-	if f.interval != 0 {
-		d, err := schema.ParseDuration(f.interval.String())
-		if err != nil {
-			return nil, usage("--interval: %v", err)
-		}
-		text := d.Text // Go writes 1h0m0s, people write 1h
-		for _, nothing := range []string{"m0s", "h0m"} {
-			if strings.HasSuffix(text, nothing) {
-				text = text[:len(text)-2]
-			}
-		}
-		spec["interval"] = text
+	interval, err := f.intervalText()
+	if err != nil {
+		return nil, err
 	}
+	put(spec, "interval", interval)
 	if f.noPrune {
 		spec["prune"] = false
 	}

@@ -14,6 +14,7 @@ import (
 
 	"headgate.dev/agent"
 	"headgate.dev/agent/git"
+	"headgate.dev/cmd/internal/cluster"
 	"headgate.dev/cmd/internal/term"
 	"headgate.dev/schema"
 )
@@ -28,7 +29,7 @@ const (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, streams{out: os.Stdout, err: os.Stderr, getenv: os.Getenv}, os.Args[1:])
+	code := run(ctx, streams{out: os.Stdout, err: os.Stderr, getenv: os.Getenv, name: programName(os.Args[0])}, os.Args[1:])
 	stop()
 	os.Exit(code)
 }
@@ -37,6 +38,7 @@ func main() {
 type streams struct {
 	out, err io.Writer
 	getenv   func(string) string
+	name     string // what the user calls the program; empty: headgate
 }
 
 func (s streams) style() term.Style { return term.StyleOf(s.out, s.getenv) }
@@ -52,11 +54,11 @@ func run(ctx context.Context, s streams, args []string) int {
 		return exitFine
 	}
 	code := codeOf(err)
-	if !errors.Is(err, errSaid) {
+	if !errors.Is(err, errSaid) && !errors.Is(err, cluster.ErrNotLive) {
 		style := term.StyleOf(s.err, s.getenv)
 		fmt.Fprintln(s.err, style.Bad("headgate: ")+schema.Printable(err.Error()))
 		if code == exitUsage {
-			fmt.Fprintln(s.err, "See 'headgate help' and 'headgate COMMAND --help'.")
+			fmt.Fprintf(s.err, "See '%s help' and '%[1]s COMMAND --help'.\n", root.DisplayName())
 		}
 	}
 	return code
@@ -74,10 +76,14 @@ func codeOf(err error) int {
 		notFound *git.NotFoundError
 		link     *git.LinkError
 		tooBig   *git.TooBigError
+		wrong    *cluster.UsageError
+		nothing  *cluster.NotFoundError
 	)
 	switch {
-	case errors.As(err, &usage):
+	case errors.As(err, &usage), errors.As(err, &wrong):
 		return exitUsage
+	case errors.As(err, &nothing), errors.Is(err, cluster.ErrNotLive):
+		return exitInput
 	case errors.As(err, &input), errors.As(err, &notFound), errors.As(err, &link), errors.As(err, &tooBig), errors.Is(err, agent.ErrEmpty):
 		return exitInput
 	default:
@@ -97,9 +103,13 @@ func rootCommand(s streams) *cobra.Command {
   headgate render        print the Gateway API objects a directory stands for
   headgate explain       say which route and backend take a request, and why
   headgate diff          say what a change does to traffic and objects
+  headgate drift         show what others changed of what Git says, and answer it
   headgate install       print what is to be applied to have headgate in a cluster
   headgate controller    run the controller of a cluster's Gateways, in its pod
   headgate proxy         run one Envoy of a Gateway, in its pod
+
+  headgate create sync   have a cluster follow a repository
+  headgate status        say which commit is live where in a cluster, and what is wrong
 
 A service spec can be as short as this:
 
@@ -118,8 +128,10 @@ Exit codes: 0 fine, 1 the input is wrong, 2 usage, 3 the environment (no Envoy, 
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(upCommand(s), renderCommand(s), validateCommand(s), explainCommand(s), diffCommand(s), previewCommand(s), schemaCommand(s),
-		installCommand(s), controllerCommand(s), proxyCommand(s), versionCommand(s))
-	for _, c := range append(root.Commands(), root) {
+		driftCommand(s), installCommand(s), controllerCommand(s), proxyCommand(s), versionCommand(s))
+	root.AddGroup(&cobra.Group{ID: cluster.Group, Title: "Commands for what follows Git in a cluster:"})
+	root.AddCommand(cluster.Commands(cluster.Program{Out: s.out, Err: s.err, Getenv: s.getenv, Name: call(root, s.name)})...)
+	for _, c := range everyCommand(root) {
 		check := c.Args
 		c.Args = func(cmd *cobra.Command, args []string) error {
 			if err := check(cmd, args); err != nil {
@@ -128,6 +140,7 @@ Exit codes: 0 fine, 1 the input is wrong, 2 usage, 3 the environment (no Envoy, 
 			return nil
 		}
 	}
+	rename(root)
 	return root
 }
 

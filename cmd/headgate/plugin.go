@@ -1,0 +1,62 @@
+package main
+
+import (
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// programName is what the user calls the program: a file kubectl-headgate on the PATH is kubectl's plugin `kubectl headgate`
+// (https://kubernetes.io/docs/tasks/extend-kubectl/kubectl-plugins/).
+func programName(file string) string {
+	if strings.HasPrefix(filepath.Base(file), "kubectl-headgate") {
+		return "kubectl headgate"
+	}
+	return "headgate"
+}
+
+// call has usage lines name the program as the user does, and gives that name.
+func call(root *cobra.Command, name string) string {
+	if name == "" || name == root.Name() {
+		return root.Name()
+	}
+	root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: name}
+	return name
+}
+
+// everyCommand gives a command and all below it.
+func everyCommand(c *cobra.Command) []*cobra.Command {
+	out := []*cobra.Command{c}
+	for _, child := range c.Commands() {
+		out = append(out, everyCommand(child)...)
+	}
+	return out
+}
+
+// inText is a command in a help text.
+var inText = regexp.MustCompile(`(?m)(^|[ '|(])headgate ([a-z]+)`)
+
+// rename has the help texts name the program as the user does.
+func rename(root *cobra.Command) {
+	if root.DisplayName() == root.Name() {
+		return
+	}
+	known := map[string]bool{}
+	for _, c := range root.Commands() {
+		known[c.Name()] = true
+	}
+	write := func(text string) string {
+		return inText.ReplaceAllStringFunc(text, func(found string) string {
+			m := inText.FindStringSubmatch(found)
+			if !known[m[2]] {
+				return found
+			}
+			return m[1] + root.DisplayName() + " " + m[2]
+		})
+	}
+	for _, c := range everyCommand(root) {
+		c.Long, c.Example = write(c.Long), write(c.Example)
+	}
+}

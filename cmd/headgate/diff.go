@@ -5,12 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"headgate.dev/agent"
+	"headgate.dev/cmd/internal/changes"
+	"headgate.dev/cmd/internal/cluster"
 	"headgate.dev/cmd/internal/local"
 	"headgate.dev/render"
 	"headgate.dev/render/admit"
@@ -20,28 +24,43 @@ import (
 
 type diffFlags struct {
 	treeFlags
+	cluster.Diff
 	from, to, output string
 }
 
 func diffCommand(s streams) *cobra.Command {
 	f := diffFlags{output: "text"}
 	c := &cobra.Command{
-		Use:   "diff [DIR]",
-		Short: "Say what a change does to traffic and objects",
+		Use:   "diff [DIR | SYNC]",
+		Short: "Say what a change does to traffic and objects, or what a Sync would do to its cluster",
 		Long: `Compare what a directory (default: the current one) stands for at two revisions: which requests are answered
 differently, before → after; which rules can never match from then on, because another one takes their requests; and
 which objects change, field by field. The values of Secrets are never shown. Nothing is served or applied.
 
 Without flags the saved files are compared with HEAD: what a commit would do. --output markdown writes the table
-for a pull request's comment. The exit code says nothing about whether there are differences.`,
+for a pull request's comment.
+
+With the name of a Sync (sync/NAME where there is a directory of that name): what the next look at its repository
+would change in the cluster, as the API server says itself (dry run), so that defaults are no changes. It asks as
+you, or with --as-account as the Sync's service account, which you must be allowed to impersonate. --local
+takes the saved files of a working copy for what is pushed.
+
+The exit code says nothing about differences, but with --exit-code: 1 where there are some.`,
 		Example: `  headgate diff
   headgate diff deploy/prod --from main --to my-branch
   headgate diff --from HEAD~1 --to HEAD
-  headgate diff --from refs/remotes/origin/main --to HEAD -o markdown`,
+  headgate diff --from refs/remotes/origin/main --to HEAD -o markdown
+  headgate diff shop -n team-a --local . --exit-code`,
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd.Context(), s, args) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 && namesSync(args[0]) {
+				return f.ofSync(cmd, s, args[0])
+			}
+			return f.run(cmd.Context(), s, args)
+		},
 	}
 	f.addDefaults(c)
+	f.Add(c)
 	flags := c.Flags()
 	flags.StringVar(&f.from, "from", "HEAD", "the revision before: a branch, a tag, a commit, HEAD~1")
 	flags.StringVar(&f.to, "to", "", "the revision after (default: the saved files)")
@@ -52,14 +71,14 @@ for a pull request's comment. The exit code says nothing about whether there are
 
 // difference is everything there is to say about a change.
 type difference struct {
-	From     string          `json:"from"` // "main@4f2a9c1"
-	To       string          `json:"to"`
-	Traffic  []trafficChange `json:"traffic"`
-	Total    int             `json:"trafficTotal"`
-	Hidden   []local.Hidden  `json:"hidden"`
-	Objects  []objectChange  `json:"objects"`
-	Unserved schema.Errors   `json:"notServed"`
-	Warnings schema.Errors   `json:"warnings"`
+	From     string           `json:"from"` // "main@4f2a9c1"
+	To       string           `json:"to"`
+	Traffic  []trafficChange  `json:"traffic"`
+	Total    int              `json:"trafficTotal"`
+	Hidden   []local.Hidden   `json:"hidden"`
+	Objects  []changes.Object `json:"objects"`
+	Unserved schema.Errors    `json:"notServed"`
+	Warnings schema.Errors    `json:"warnings"`
 
 	named, gateways, listeners bool // several has looked, and what it found
 }
@@ -67,21 +86,6 @@ type difference struct {
 type trafficChange struct {
 	Before *local.Row `json:"before,omitempty"`
 	After  *local.Row `json:"after,omitempty"`
-}
-
-type objectChange struct {
-	Change string        `json:"change"` // added, changed or removed
-	Object string        `json:"object"`
-	From   string        `json:"from,omitempty"` // where it is written; of one that is removed: where it was
-	Fields []fieldChange `json:"fields,omitempty"`
-}
-
-// fieldChange is one field; Old is nil for one that came, New for one that went.
-type fieldChange struct {
-	Field string  `json:"field"`
-	Old   *string `json:"old,omitempty"`
-	New   *string `json:"new,omitempty"`
-	From  string  `json:"from,omitempty"`
 }
 
 // diffLimit is how many rows of traffic are compared in writing.
@@ -113,12 +117,39 @@ func (f *diffFlags) run(ctx context.Context, s streams, args []string) error {
 	default:
 		d.text(s.out, s.style())
 	}
+	if f.ExitCode && d.Total+len(d.Objects) > 0 {
+		return cluster.ErrDiffers
+	}
 	return nil
+}
+
+// label is the name of a Sync.
+var label = regexp.MustCompile(`^(syncs?/)?[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+
+// namesSync tells whether an argument is a Sync and no directory.
+func namesSync(arg string) bool {
+	_, err := os.Stat(arg)
+	return label.MatchString(arg) && err != nil
+}
+
+// ofSync compares a cluster with what a Sync would make of it.
+func (f *diffFlags) ofSync(cmd *cobra.Command, s streams, name string) error {
+	if err := oneOf("output", f.output, "text", "json", "markdown"); err != nil {
+		return err
+	}
+	if cmd.Flags().Changed("from") || cmd.Flags().Changed("to") || cmd.Flags().Changed("gateway") {
+		return usageError{errors.New("--from, --to and --gateway are for directories; a Sync has its own")}
+	}
+	if cmd.Flags().Changed("namespace") {
+		f.Flags.Namespace = f.namespace
+	}
+	f.Output, f.Limits = f.output, limits
+	return f.Run(cmd.Context(), s.program(cmd.Root()), name)
 }
 
 func (f *diffFlags) compare(ctx context.Context, dir string) (*difference, error) {
 	renderer := render.New()
-	d := &difference{Traffic: []trafficChange{}, Objects: []objectChange{}}
+	d := &difference{Traffic: []trafficChange{}, Objects: []changes.Object{}}
 	refs := []string{f.from, f.to}
 	if f.to == "" {
 		slices.Reverse(refs) // the saved files are at hand, and most of the commit is the same
@@ -148,8 +179,8 @@ func (f *diffFlags) compare(ctx context.Context, dir string) (*difference, error
 	if err := stack.Apply(ctx, change); err != nil {
 		return nil, err
 	}
-	changes, total := stack.Changed(diffLimit)
-	for _, c := range changes {
+	rows, total := stack.Changed(diffLimit)
+	for _, c := range rows {
 		d.Traffic = append(d.Traffic, trafficChange(c))
 	}
 	d.Total, d.Hidden, d.Unserved = total, slices.Concat([]local.Hidden{}, stack.NewlyHidden()), nonNil(stack.Unserved())
@@ -198,49 +229,23 @@ func (d *difference) objects(before *object.Set, c agent.Change) {
 	for _, o := range c.Put {
 		old := before.Get(o.ID)
 		if old == nil {
-			d.Objects = append(d.Objects, objectChange{Change: "added", Object: o.ID.String(), From: o.Origin.String()})
+			d.Objects = append(d.Objects, changes.Object{Change: changes.Added, Object: o.ID.String(), From: o.Origin.String()})
 			continue
 		}
-		change := objectChange{Change: "changed", Object: o.ID.String(), From: o.Origin.String()}
+		change := changes.Object{Change: changes.Changed, Object: o.ID.String(), From: o.Origin.String()}
 		for _, field := range object.Changes(old, o) {
-			change.Fields = append(change.Fields, newFieldChange(old, o, field))
+			change.Fields = append(change.Fields, changes.NewField(old, o, field))
 		}
 		d.Objects = append(d.Objects, change)
 	}
 	for _, id := range c.Removed {
-		d.Objects = append(d.Objects, objectChange{Change: "removed", Object: id.String(), From: before.Get(id).Origin.String()})
+		d.Objects = append(d.Objects, changes.Object{Change: changes.Removed, Object: id.String(), From: before.Get(id).Origin.String()})
 	}
-}
-
-func newFieldChange(old, next *object.Object, c object.FieldChange) fieldChange {
-	f := fieldChange{Field: c.Field, Old: &c.Old, New: &c.New, From: next.OriginOf(c.Pointer).String()}
-	if c.Added {
-		f.Old = nil
-	}
-	if c.Removed {
-		f.New, f.From = nil, old.OriginOf(c.Pointer).String()
-	}
-	return f
-}
-
-// count tells how many objects were added, changed and removed.
-func (d *difference) count() (added, changed, removed int) {
-	for i := range d.Objects {
-		switch d.Objects[i].Change {
-		case "added":
-			added++
-		case "changed":
-			changed++
-		default:
-			removed++
-		}
-	}
-	return added, changed, removed
 }
 
 // summary is the change in one line.
 func (d *difference) summary() string {
-	added, changed, removed := d.count()
+	added, changed, removed := changes.Count(d.Objects)
 	if d.Total+len(d.Objects) == 0 {
 		return "no change"
 	}

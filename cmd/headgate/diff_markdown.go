@@ -4,21 +4,17 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode"
 
-	"headgate.dev/cmd/internal/term"
+	"headgate.dev/cmd/internal/changes"
 )
 
 // A comment that is too long is refused by the hosts of pull requests, and read by nobody.
-const (
-	markdownRows   = 100
-	markdownFields = 200
-)
+const markdownRows = 100
 
 // markdown writes a pull request's comment. Everything that comes out of a repository stands in code, so that it cannot
 // link, mention, format or break the table.
 func (d *difference) markdown(w io.Writer) {
-	fmt.Fprintf(w, "**Traffic** %s → %s\n\n", code(d.From), code(d.To))
+	fmt.Fprintf(w, "**Traffic** %s → %s\n\n", changes.Code(d.From), changes.Code(d.To))
 	if len(d.Traffic) == 0 {
 		fmt.Fprint(w, "Every request is answered as before.\n")
 	} else {
@@ -31,20 +27,20 @@ func (d *difference) markdown(w io.Writer) {
 			words = "never answers: the same is claimed by"
 		}
 		fmt.Fprintf(w, "\n> **Warning:** %s of %s (%s) %s %s (%s), which goes first: %s\n",
-			code(hiddenRequests(h)), code(h.Object), code(h.From), words, code(h.By), code(h.ByFrom), code(hiddenWhy(h)))
+			changes.Code(hiddenRequests(h)), changes.Code(h.Object), changes.Code(h.From), words, changes.Code(h.By), changes.Code(h.ByFrom), changes.Code(hiddenWhy(h)))
 	}
 	for _, e := range d.Unserved {
-		fmt.Fprintf(w, "\n> **Not served:** %s\n", code(e.Error()))
+		fmt.Fprintf(w, "\n> **Not served:** %s\n", changes.Code(e.Error()))
 	}
 	for _, e := range d.Warnings {
-		fmt.Fprintf(w, "\n> **Warning:** %s\n", code(e.Error()))
+		fmt.Fprintf(w, "\n> **Warning:** %s\n", changes.Code(e.Error()))
 	}
 	fmt.Fprintf(w, "\n%s.\n", strings.ToUpper(d.summary()[:1])+d.summary()[1:])
-	d.details(w)
+	changes.Markdown(w, d.Objects)
 }
 
 func (d *difference) table(w io.Writer) {
-	fmt.Fprintf(w, "| request | %s | %s |\n|---|---|---|\n", code(d.From), code(d.To))
+	fmt.Fprintf(w, "| request | %s | %s |\n|---|---|---|\n", changes.Code(d.From), changes.Code(d.To))
 	for i, c := range d.Traffic {
 		if i == markdownRows {
 			fmt.Fprintf(w, "\nand %d more\n", d.Total-i)
@@ -55,54 +51,6 @@ func (d *difference) table(w io.Writer) {
 			row = c.Before
 		}
 		before, after := d.sides(c)
-		fmt.Fprintf(w, "| %s | %s | %s |\n", code(d.requests(row)), code(before), code(after))
+		fmt.Fprintf(w, "| %s | %s | %s |\n", changes.Code(d.requests(row)), changes.Code(before), changes.Code(after))
 	}
-}
-
-func (d *difference) details(w io.Writer) {
-	if len(d.Objects) == 0 {
-		return
-	}
-	fmt.Fprint(w, "\n<details><summary>Objects</summary>\n\n")
-	lines := 0
-	for i := range d.Objects {
-		o := &d.Objects[i]
-		if lines >= markdownFields {
-			fmt.Fprintf(w, "\nand %d more objects\n", len(d.Objects)-i)
-			break
-		}
-		fmt.Fprintf(w, "- %s %s %s\n", o.Change, code(o.Object), code(o.From))
-		lines++
-		for j := range o.Fields {
-			f := &o.Fields[j]
-			if lines++; lines > markdownFields {
-				fmt.Fprintf(w, "  - and %d more fields\n", len(o.Fields)-j)
-				break
-			}
-			fmt.Fprintf(w, "  - %s %s → %s\n", code(f.Field), code(short(f.Old, shortCode)), code(short(f.New, shortCode)))
-		}
-	}
-	fmt.Fprint(w, "\n</details>\n")
-}
-
-// code is foreign text as code. A code span cannot hold what ends it or what ends a table's cell: such text is written
-// with the number of each character instead.
-func code(text string) string {
-	text = term.Safe(text, 200)
-	if text == "–" {
-		return text
-	}
-	if text != "" && !strings.ContainsAny(text, "`|\\") && strings.TrimSpace(text) == text {
-		return "`" + text + "`"
-	}
-	var b strings.Builder
-	b.WriteString("<code>")
-	for _, r := range text {
-		if r == ' ' || unicode.IsLetter(r) || unicode.IsDigit(r) {
-			b.WriteRune(r)
-		} else {
-			fmt.Fprintf(&b, "&#%d;", r)
-		}
-	}
-	return b.String() + "</code>"
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -115,7 +116,13 @@ func (f *createFlags) sync(name, namespace string) (map[string]any, error) {
 		if err != nil {
 			return nil, usage("--interval: %v", err)
 		}
-		spec["interval"] = d.Text
+		text := d.Text // Go writes 1h0m0s, people write 1h
+		for _, nothing := range []string{"m0s", "h0m"} {
+			if strings.HasSuffix(text, nothing) {
+				text = text[:len(text)-2]
+			}
+		}
+		spec["interval"] = text
 	}
 	if f.noPrune {
 		spec["prune"] = false

@@ -79,6 +79,21 @@ prints the object instead, for everything that has no flag here, or to keep it i
 // credentials are a user at HTTP, or a password.
 var credentials = regexp.MustCompile(`^(https?://[^/]*|ssh://[^/@]*:[^/@]*)@`)
 
+// intervalText is a duration in the form of Gateway API, as people write it: 1h where Go writes 1h0m0s.
+func intervalText(interval time.Duration) (string, error) {
+	d, err := schema.ParseDuration(interval.String())
+	if err != nil {
+		return "", usage("--interval: %v", err)
+	}
+	text := d.Text
+	for _, nothing := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(text, nothing) {
+			text = text[:len(text)-2]
+		}
+	}
+	return text, nil
+}
+
 // sync gives the object that the flags describe.
 func (f *createFlags) sync(name, namespace string) (map[string]any, error) {
 	if f.spec.URL == "" {
@@ -112,15 +127,9 @@ func (f *createFlags) sync(name, namespace string) (map[string]any, error) {
 		spec["secretRef"] = map[string]any{"name": f.secret}
 	}
 	if f.interval != 0 {
-		d, err := schema.ParseDuration(f.interval.String())
+		text, err := intervalText(f.interval)
 		if err != nil {
-			return nil, usage("--interval: %v", err)
-		}
-		text := d.Text // Go writes 1h0m0s, people write 1h
-		for _, nothing := range []string{"m0s", "h0m"} {
-			if strings.HasSuffix(text, nothing) {
-				text = text[:len(text)-2]
-			}
+			return nil, err
 		}
 		spec["interval"] = text
 	}

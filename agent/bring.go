@@ -19,10 +19,8 @@ import (
 
 // permit sees whether a commit may be brought at all.
 func (d *Driver) permit(ctx context.Context, c *git.Commit) error {
-	if d.inputs.keys != nil {
-		if _, err := c.Verify(*d.inputs.keys); err != nil {
-			return d.refused(ReasonVerify, c.Short()+": "+err.Error(), err)
-		}
+	if err := d.verify(c); err != nil {
+		return d.refused(ReasonVerify, c.Short()+": "+err.Error(), err)
 	}
 	if _, applied, ok := cutRevision(d.kept); ok && d.sync.Spec.Monotonic && d.sync.Spec.Pin == "" {
 		switch after, err := d.handle.Descends(ctx, c, applied); {
@@ -39,6 +37,25 @@ func (d *Driver) permit(ctx context.Context, c *git.Commit) error {
 		}
 		if why := d.world.Ready(other); why != "" {
 			return &Problem{Reason: ReasonDependency, Message: fmt.Sprintf("waiting for %s, which is not ready: %s", other, why)}
+		}
+	}
+	return nil
+}
+
+// verify checks the signatures that the Sync asks for.
+func (d *Driver) verify(c *git.Commit) error {
+	if d.inputs.keys == nil {
+		return nil
+	}
+	mode := d.sync.Spec.Verify.Mode
+	if mode != schema.VerifyTag {
+		if _, err := c.Verify(*d.inputs.keys); err != nil {
+			return err
+		}
+	}
+	if mode == schema.VerifyTag || mode == schema.VerifyTagAndHEAD {
+		if _, err := c.VerifyTag(*d.inputs.keys); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -204,6 +221,7 @@ func (d *Driver) applyProblem(c *git.Commit, err error) error {
 		p.Stalled, p.Result = true, schema.ResultRefused
 	case errors.As(err, &owned):
 		// The other Sync may let go of it, of which nobody tells.
+		d.account.Forget()
 		p.Reason, p.Result = ReasonOwned, schema.ResultRefused
 	case errors.As(err, &retry):
 		p.Stalled = !retry.Retryable()

@@ -81,6 +81,8 @@ func (c *cluster) Apply(_ context.Context, r apply.Request) (*apply.Result, erro
 	return result, nil
 }
 
+func (c *cluster) Forget() {}
+
 func (c *cluster) Await(context.Context, []apply.Expectation) ([]apply.Unwell, error) {
 	return c.unwell, nil
 }
@@ -302,7 +304,7 @@ func TestDriverRefuses(t *testing.T) {
 		}, "False RenderFailed: COMMIT: b.yaml:3:32: metadata.namespace: ConfigMap team-c/b is in namespace team-c, and the Sync's targetNamespace is team-b"},
 		{"not signed", func(l *lab) {
 			l.sync.Spec.Verify = &schema.SyncVerify{SecretRef: schema.SyncSecret{Name: "keys"}}
-			l.cluster.secrets = map[string]map[string][]byte{"keys": {"ada": []byte("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB5J7")}}
+			l.cluster.secrets = map[string]map[string][]byte{"keys": {"ada": []byte("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGrJLPMU+k0mMjuA3jrEgb8x9BLxbHNJkMvGG4Vo5mPp ada")}}
 		}, "False NotVerified: COMMIT: verifying the signature of REVISION: the commit is not signed"},
 		{"another Sync first", func(l *lab) {
 			l.sync.Spec.DependsOn = []schema.SyncReference{{Name: "platform", Namespace: "infra"}}
@@ -443,4 +445,25 @@ func TestDriverRewrittenHistory(t *testing.T) {
 	l.look(Trigger{})
 	l.settled()
 	l.want("onwards", l.condition(schema.SyncReady), "True Applied: 1 object is as in Git")
+}
+
+// What a Sync names is read again when it may have changed, and what comes of it is applied without a new commit.
+func TestDriverReadsInputsAgain(t *testing.T) {
+	l := newLab(t)
+	l.commit("a.yaml", configMap("a", "${VALUE}"))
+	l.cluster.maps = map[string]map[string]string{"values": {"VALUE": "one"}}
+	l.sync.Spec.Substitute = &schema.SyncSubstitute{From: []schema.SyncSubstituteFrom{{Kind: "ConfigMap", Name: "values"}}}
+	l.look(Trigger{})
+	l.settled()
+	l.cluster.maps["values"] = map[string]string{"VALUE": "two"}
+	l.look(Trigger{Inputs: true})
+	l.settled()
+	for o := range l.cluster.set.All() {
+		if got := o.Content["data"].(map[string]any)["a"]; got != "two" {
+			t.Errorf("got %v", got)
+		}
+	}
+	if len(l.status.History) != 1 || l.condition(schema.SyncReady) != "True Applied: 1 object is as in Git" {
+		t.Errorf("the status: %s", tell(&l.status))
+	}
 }

@@ -60,7 +60,11 @@ func readInputs(ctx context.Context, s *schema.Sync, r Reader, limits git.Limits
 		if err != nil {
 			return nil, missing("verify.secretRef", "Secret", v.SecretRef.Name, err)
 		}
-		keys := keysOf(data)
+		keys, err := git.KeysFromSecret(data)
+		if err != nil {
+			return nil, &Problem{Reason: ReasonInput, Stalled: true, Err: err,
+				Message: fmt.Sprintf("spec.verify.secretRef: Secret %s: %v", v.SecretRef.Name, err)}
+		}
 		in.keys = &keys
 	}
 	if s.Spec.Substitute != nil {
@@ -130,6 +134,16 @@ func reason(err error) string {
 // readSource gives where the commits come from, with the credentials for it.
 func readSource(ctx context.Context, s *schema.Sync, r Reader) (git.Source, error) {
 	src := git.Source{URL: s.Spec.URL, Ref: refOf(&s.Spec)}
+	if p := s.Spec.Proxy; p != nil {
+		src.Proxy.URL = p.URL
+		if p.SecretRef != nil {
+			data, err := r.Secret(ctx, s.Namespace, p.SecretRef.Name)
+			if err != nil {
+				return src, missing("proxy.secretRef", "Secret", p.SecretRef.Name, err)
+			}
+			src.Proxy.Username, src.Proxy.Password = string(data["username"]), string(data["password"])
+		}
+	}
 	if s.Spec.SecretRef == nil {
 		return src, nil
 	}
@@ -154,20 +168,6 @@ func refOf(spec *schema.SyncSpec) git.Ref {
 		return git.Ref{Commit: spec.Pin, Branch: ref.Branch}
 	}
 	return ref
-}
-
-// keysOf sorts the values of a Secret into PGP key rings and lines of SSH keys.
-func keysOf(data map[string][]byte) git.Keys {
-	var keys git.Keys
-	for _, name := range slices.Sorted(maps.Keys(data)) {
-		text := string(data[name])
-		if strings.Contains(text, "-----BEGIN PGP") {
-			keys.PGP = append(keys.PGP, text)
-		} else {
-			keys.SSH = append(keys.SSH, text)
-		}
-	}
-	return keys
 }
 
 // readValues gathers the variables: those of later objects win over earlier ones, the Sync's own over all.

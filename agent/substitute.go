@@ -95,8 +95,35 @@ func (s *substituted) ReadFile(name string) ([]byte, error) {
 	return out, nil
 }
 
-// Open implements fs.FS. What reads files does so by ReadFile.
-func (s *substituted) Open(name string) (fs.File, error) { return s.Tree.Open(name) }
+// Open implements fs.FS. The error is schema.Errors where a name has no value.
+func (s *substituted) Open(name string) (fs.File, error) {
+	info, err := s.Tree.Stat(name)
+	if err != nil || !info.Mode().IsRegular() || !isText(name) {
+		return s.Tree.Open(name)
+	}
+	data, err := s.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	return &opened{Reader: bytes.NewReader(data), info: sized{info, int64(len(data))}}, nil
+}
+
+// opened is a file with values in it.
+type opened struct {
+	*bytes.Reader
+	info fs.FileInfo
+}
+
+func (o *opened) Stat() (fs.FileInfo, error) { return o.info, nil }
+func (o *opened) Close() error               { return nil }
+
+// sized is the info of a file that has another size.
+type sized struct {
+	fs.FileInfo
+	size int64
+}
+
+func (s sized) Size() int64 { return s.size }
 
 func isText(name string) bool {
 	switch path.Ext(name) {

@@ -186,7 +186,7 @@ func check(p pkg) []string {
 			report("is pure and starts a goroutine at %s: the driver decides what runs beside what", where)
 		}
 	}
-	if p.lines > maxPackageLines && p.path != "agent/git" {
+	if p.lines > maxPackageLines {
 		report("has %d lines of code, more than %d: it is two packages", p.lines, maxPackageLines)
 	}
 	return problems

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -95,8 +96,14 @@ func newWorld(t *testing.T) *world {
 	return &world{T: t, Client: c, host: conn.LocalAddr().(*net.UDPAddr).IP.String()}
 }
 
-// tool runs the test cluster's program.
-func (w *world) tool(args ...string) {
+// tool runs the test cluster's program, and returns what it says.
+func (w *world) tool(args ...string) string {
+	w.Helper()
+	return w.toolWith("", args...)
+}
+
+// toolWith does the same, with something to read for it.
+func (w *world) toolWith(stdin string, args ...string) string {
 	w.Helper()
 	binary := os.Getenv("HEADGATE_TESTCLUSTER")
 	if binary == "" {
@@ -104,10 +111,11 @@ func (w *world) tool(args ...string) {
 	}
 	cmd := exec.CommandContext(w.Context(), binary, args...)
 	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &out
 	if err := cmd.Run(); err != nil {
 		w.Fatalf("testcluster %s: %v: %s", strings.Join(args, " "), err, out.Bytes())
 	}
+	return out.String()
 }
 
 // until waits for a condition that f finds met; its error says what is not as it should be.
@@ -159,7 +167,11 @@ var visitor = &http.Client{
 
 // ask sends a request to the Gateway and returns status and body.
 func (w *world) ask(ctx context.Context, host string) (int, string, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+w.address+"/", nil)
+	return ask(ctx, w.address, host)
+}
+
+func ask(ctx context.Context, address, host string) (int, string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/", nil)
 	if err != nil {
 		return 0, "", err
 	}
@@ -212,15 +224,29 @@ func route(name, host, backend string) *gwv1.HTTPRoute {
 	return r
 }
 
-// install applies deploy/default with the image of this checkout, with one replica.
+// installing is done once for all tests of a run.
+var installing sync.Once
+
+// install applies deploy/default with the image of this checkout, with one replica, and clears a namespace of its own away.
 func (w *world) install() {
-	w.tool("crds", "standard")
-	w.tool("load-image", "../bin/headgate-image.tar")
-	old := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: clusterNamespace}}
+	w.clear(clusterNamespace)
+	installing.Do(func() {
+		w.tool("crds", "standard")
+		w.tool("load-image", "../bin/headgate-image.tar")
+		w.applyDefault()
+	})
+}
+
+// clear removes what an earlier run may have left.
+func (w *world) clear(namespace string) {
+	old := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
 	if err := client.IgnoreNotFound(w.Delete(w.Context(), old)); err != nil {
 		w.Fatal(err)
 	}
 	w.gone(old)
+}
+
+func (w *world) applyDefault() {
 	dir := w.TempDir()
 	base, err := filepath.Abs("default")
 	if err == nil {
@@ -423,8 +449,9 @@ func (w *world) endpoints() {
 	w.Logf("EndpointSlice written to traffic there: p50 %s, max %s", times[len(times)/2], times[len(times)-1])
 }
 
-// traffic asks again and again, and counts what is not a 200.
+// traffic asks the Gateway of now again and again, and counts what is not a 200.
 func (w *world) traffic(t *testing.T, host string) (stop func()) {
+	address := w.address
 	ctx, cancel := context.WithCancel(t.Context())
 	var asked, failed atomic.Int64
 	done := make(chan struct{})
@@ -433,7 +460,7 @@ func (w *world) traffic(t *testing.T, host string) (stop func()) {
 		tick := time.NewTicker(5 * time.Millisecond)
 		defer tick.Stop()
 		for {
-			code, _, err := w.ask(ctx, host)
+			code, _, err := ask(ctx, address, host)
 			if ctx.Err() != nil {
 				return
 			}
@@ -519,14 +546,20 @@ func (w *world) scale(n int) {
 }
 
 // pods lists the proxies with the number of their restarts.
-func (w *world) pods() (out []string) {
+func (w *world) pods() []string { return w.podsIn(clusterNamespace) }
+
+func (w *world) podsIn(namespace string) (out []string) {
 	var pods corev1.PodList
-	if err := w.List(w.Context(), &pods, client.InNamespace(clusterNamespace)); err != nil {
+	if err := w.List(w.Context(), &pods, client.InNamespace(namespace)); err != nil {
 		w.Fatal(err)
 	}
 	for i := range pods.Items {
 		p := &pods.Items[i]
-		out = append(out, fmt.Sprintf("%s %s %d", p.Name, p.UID, p.Status.ContainerStatuses[0].RestartCount))
+		restarts := int32(0)
+		for _, c := range p.Status.ContainerStatuses {
+			restarts += c.RestartCount
+		}
+		out = append(out, fmt.Sprintf("%s %s %d", p.Name, p.UID, restarts))
 	}
 	slices.Sort(out)
 	return out

@@ -235,6 +235,24 @@ type SyncSpec struct {
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:XValidation:rule="self.all(i, has(i.fields) || (has(i.weights) && i.weights))",message="fields or weights say what is left to others"
 	Ignore []SyncIgnore `json:"ignore,omitempty"`
+	// Drift says what is done when others change what the Sync owns.
+	//
+	// Default: people are told.
+	// Example: {policy: correct, rules: [{managers: [kubectl*], policy: alert}]}
+	//
+	// +optional
+	Drift *SyncDrift `json:"drift,omitempty"`
+	// Notify says who is told about what.
+	//
+	// Default: Kubernetes Events and the status alone.
+	// Limits: at most 8.
+	// Example: [{name: on-call, type: Alertmanager, url: "http://alertmanager.monitoring:9093", events: [drift, stale]}]
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=8
+	Notify []SyncNotify `json:"notify,omitempty"`
 	// Pin is a commit to go to and stay at, whatever the reference says: a rollback, until it is taken away.
 	//
 	// Limits: 40 hexadecimal digits in lower case.

@@ -46,6 +46,10 @@ type SyncStatus struct {
 	//
 	// +optional
 	Inventory *SyncInventory `json:"inventory,omitempty"`
+	// Drift is what of it others changed.
+	//
+	// +optional
+	Drift *SyncDriftStatus `json:"drift,omitempty"`
 	// History of the last commits, the newest first.
 	//
 	// Limits: at most 20.

@@ -126,10 +126,11 @@ func (a *Agent) Start(ctx context.Context) error {
 	if !a.awaitKind(ctx) {
 		return nil
 	}
-	if err := a.watch(ctx); err != nil {
+	// What Syncs name is watched before the first of it is read, so that no change in between is missed.
+	if err := a.watchInputs(ctx); err != nil {
 		return err
 	}
-	if err := a.watchInputs(ctx); err != nil {
+	if err := a.watch(ctx); err != nil {
 		return err
 	}
 	a.log.Info("following Syncs", "workers", a.options.Workers)

@@ -51,19 +51,24 @@ func (t *telling) news(s *agent.Standing) []event {
 	if a == nil {
 		return out
 	}
+	return append(out, t.after(a)...)
+}
+
+// after gives what happened after a commit was applied.
+func (t *telling) after(a *agent.Attempt) []event {
+	var out []event
 	if a.Rewrote != "" && a.Rewrote != t.rewrote {
 		out = append(out, event{corev1.EventTypeWarning, "HistoryRewritten", "Fetch",
 			a.Short() + " does not come after " + agent.ShortRevision(a.Rewrote) + ": history was rewritten, and is followed", ""})
 	}
-	t.rewrote = a.Rewrote
 	if a.Refused != "" && a.Refused != t.refused {
 		out = append(out, event{corev1.EventTypeWarning, "Refused", "Serve", a.Refused, ""})
 	}
-	t.refused = a.Refused
 	if !a.Live.IsZero() && t.live != a.Revision {
 		t.live = a.Revision
 		out = append(out, event{corev1.EventTypeNormal, "Live", "Serve", a.Short() + " is live " + a.Where(), ""})
 	}
+	t.rewrote, t.refused = a.Rewrote, a.Refused
 	return out
 }
 

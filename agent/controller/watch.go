@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -47,35 +48,54 @@ func inputsOf(s *schema.Sync) []input {
 // watchInputs has Syncs looked at when what they name changes. It knows that something changed, not what: that is read as their service account. Of
 // Secrets and ConfigMaps only metadata is watched.
 func (a *Agent) watchInputs(ctx context.Context) error {
+	var synced []toolscache.InformerSynced
 	for _, kind := range []string{"Secret", "ConfigMap"} {
 		m := &metav1.PartialObjectMetadata{}
 		m.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(kind))
-		if err := a.follow(ctx, m, func(o client.Object, _ client.Object) { a.changed(input{kind, o.GetNamespace(), o.GetName()}) }); err != nil {
+		has, err := a.follow(ctx, m, func(o, _ client.Object) { a.changed(input{kind, o.GetNamespace(), o.GetName()}) })
+		if err != nil {
 			return err
 		}
+		synced = append(synced, has)
 	}
-	go a.watchGateways(ctx)
+	has, err := a.followGateways(ctx)
+	switch {
+	case meta.IsNoMatchError(err):
+		go a.awaitGateways(ctx)
+	case err != nil:
+		return err
+	default:
+		synced = append(synced, has)
+	}
+	if !toolscache.WaitForCacheSync(ctx.Done(), synced...) && ctx.Err() == nil {
+		return errors.New("watching what Syncs name: it could not be read")
+	}
 	return nil
 }
 
-// watchGateways follows the Gateways that want to be defaults, once the API server has the kind.
-func (a *Agent) watchGateways(ctx context.Context) {
+// followGateways follows the Gateways that want to be defaults.
+func (a *Agent) followGateways(ctx context.Context) (toolscache.InformerSynced, error) {
 	kind := k8sschema.GroupKind{Group: gwv1.GroupName, Kind: "Gateway"}
+	if _, err := a.manager.GetRESTMapper().RESTMapping(kind, gwv1.GroupVersion.Version); err != nil {
+		return nil, err
+	}
+	return a.follow(ctx, &gwv1.Gateway{}, a.gatewayChanged)
+}
+
+// awaitGateways follows Gateways once the API server has the kind.
+func (a *Agent) awaitGateways(ctx context.Context) {
 	for {
-		_, err := a.manager.GetRESTMapper().RESTMapping(kind, gwv1.GroupVersion.Version)
-		if err == nil {
-			err = a.follow(ctx, &gwv1.Gateway{}, a.gatewayChanged)
+		select { // the end; the next look
+		case <-ctx.Done():
+			return
+		case <-time.After(lookAgain):
 		}
+		_, err := a.followGateways(ctx)
 		if err == nil {
 			return
 		}
 		if !meta.IsNoMatchError(err) {
 			a.log.Warn("watching Gateways", "error", err)
-		}
-		select { // the end; the next look
-		case <-ctx.Done():
-			return
-		case <-time.After(lookAgain):
 		}
 	}
 }
@@ -98,13 +118,13 @@ func (a *Agent) gatewayChanged(now, before client.Object) {
 	}
 }
 
-// follow tells changes of the objects of a kind; those that are there at first are none.
-func (a *Agent) follow(ctx context.Context, kind client.Object, tell func(now, before client.Object)) error {
+// follow tells changes of the objects of a kind; those that are there at first are none. What it gives tells when those are known.
+func (a *Agent) follow(ctx context.Context, kind client.Object, tell func(now, before client.Object)) (toolscache.InformerSynced, error) {
 	informer, err := a.manager.GetCache().GetInformer(ctx, kind, cache.BlockUntilSynced(false))
 	if err != nil {
-		return fmt.Errorf("watching %T: %w", kind, err)
+		return nil, fmt.Errorf("watching %T: %w", kind, err)
 	}
-	_, err = informer.AddEventHandler(toolscache.ResourceEventHandlerDetailedFuncs{
+	registration, err := informer.AddEventHandler(toolscache.ResourceEventHandlerDetailedFuncs{
 		AddFunc: func(o any, initial bool) {
 			if now, ok := o.(client.Object); ok && !initial {
 				tell(now, nil)
@@ -126,9 +146,9 @@ func (a *Agent) follow(ctx context.Context, kind client.Object, tell func(now, b
 		},
 	})
 	if err != nil {
-		return fmt.Errorf("watching %T: %w", kind, err)
+		return nil, fmt.Errorf("watching %T: %w", kind, err)
 	}
-	return nil
+	return registration.HasSynced, nil
 }
 
 // changed has the Syncs looked at that name an object.
@@ -137,6 +157,7 @@ func (a *Agent) changed(in input) {
 	defer a.mu.Unlock()
 	for _, x := range a.actors {
 		if x.names(in) {
+			a.log.Debug("what a Sync names has changed", "sync", x.owner.Namespace+"/"+x.owner.Name, "kind", in.kind, "name", in.name)
 			x.leave(agent.Trigger{At: a.now().Add(-x.interval()), Inputs: true})
 		}
 	}

@@ -216,7 +216,7 @@ func (s *State) redecide(id object.ID, e *Effects) {
 // correct asks for the correction of an object, if the policy says so for one of its records.
 func (s *State) correct(now time.Time, id object.ID, e *Effects) {
 	o := s.objects[id]
-	if o == nil || o.writing || o.trying || o.going || o.waits(now) || s.paused(now) {
+	if o == nil || o.writing > 0 || o.trying || o.going || o.waits(now) || s.paused(now) {
 		return
 	}
 	var leave []string
@@ -233,7 +233,7 @@ func (s *State) correct(now time.Time, id object.ID, e *Effects) {
 	if !wanted {
 		return
 	}
-	o.writing, o.left = true, len(leave) > 0
+	o.writing, o.correcting, o.left = 1, true, len(leave) > 0
 	e.Correct = append(e.Correct, Correction{Object: o.wanted, Leave: leave})
 }
 

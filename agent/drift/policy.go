@@ -6,6 +6,7 @@ import (
 
 	"headgate.dev/agent/plan"
 	"headgate.dev/render/object"
+	"headgate.dev/schema"
 )
 
 // Do is what a policy says about a drifted field.
@@ -53,6 +54,24 @@ type Rule struct {
 	Managers []string
 	Do       Do
 	Severity Severity
+}
+
+// PolicyOf reads what a Sync says; nil is the zero Policy.
+func PolicyOf(spec *schema.SyncDrift) Policy {
+	if spec == nil {
+		return Policy{}
+	}
+	p := Policy{Do: Do(spec.Policy), Severity: Severity(spec.Severity)}
+	if spec.Pause != nil {
+		p.Pause = spec.Pause.Until.Time
+	}
+	for _, r := range spec.Rules {
+		p.Rules = append(p.Rules, Rule{
+			Target: plan.Selector{Group: r.Target.Group, Kind: r.Target.Kind, Namespace: r.Target.Namespace, Name: r.Target.Name, Labels: r.Target.Labels},
+			Fields: r.Fields, Managers: r.Managers, Do: Do(r.Policy), Severity: Severity(r.Severity),
+		})
+	}
+	return p
 }
 
 // decide gives what the policy says about a record.

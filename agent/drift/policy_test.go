@@ -3,9 +3,14 @@ package drift
 import (
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"headgate.dev/agent/plan"
 	"headgate.dev/render/object"
+	"headgate.dev/schema"
 )
 
 func TestFirstRuleThatFits(t *testing.T) {
@@ -40,6 +45,27 @@ func TestFirstRuleThatFits(t *testing.T) {
 	}
 	if do, severity := (&Policy{}).decide(objects["Thing"], &Record{}); do != Alert || severity != Warning {
 		t.Errorf("nothing is said: %s %s", do, severity)
+	}
+}
+
+func TestPolicyOfASync(t *testing.T) {
+	until := time.Date(2026, 12, 24, 6, 0, 0, 0, time.UTC)
+	spec := schema.SyncDrift{
+		Policy: schema.DriftCorrect, Severity: schema.SeverityCritical, Pause: &schema.SyncDriftPause{Until: metav1.NewTime(until)},
+		Rules: []schema.SyncDriftRule{{
+			Target: schema.SyncSelector{Group: "g", Kind: "k", Namespace: "n", Name: "a*", Labels: map[string]string{"l": "v"}},
+			Fields: []string{"/spec"}, Managers: []string{"m"}, Policy: schema.DriftIgnore, Severity: schema.SeverityInfo,
+		}},
+	}
+	want := Policy{Do: Correct, Severity: Critical, Pause: until, Rules: []Rule{{
+		Target: plan.Selector{Group: "g", Kind: "k", Namespace: "n", Name: "a*", Labels: map[string]string{"l": "v"}},
+		Fields: []string{"/spec"}, Managers: []string{"m"}, Do: Ignore, Severity: Info,
+	}}}
+	if diff := cmp.Diff(want, PolicyOf(&spec)); diff != "" {
+		t.Errorf("wanted (-), got (+):\n%s", diff)
+	}
+	if diff := cmp.Diff(Policy{}, PolicyOf(nil)); diff != "" {
+		t.Error(diff)
 	}
 }
 

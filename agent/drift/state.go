@@ -36,8 +36,10 @@ type owned struct {
 	base   *base
 	// seen is the newest state that was looked at.
 	seen version
-	// writing: an apply of the object is on its way. trying: a dry run is. In either case what is seen is held until it is known what came of it.
-	writing, trying bool
+	// writing is how many applies of the object are on their way, correcting whether one of them is a correction. trying: a dry run is. As long as any is, what is
+	// seen is held until it is known what came of it.
+	writing            int
+	correcting, trying bool
 	held            *sight
 	// failures in a row of corrections or dry runs, and when the next may be.
 	failures int
@@ -125,7 +127,7 @@ func New(config Config, before *Snapshot) *State {
 func (s *State) Begin(ids []object.ID) {
 	for _, id := range ids {
 		if o := s.objects[id]; o != nil {
-			o.writing = true
+			o.writing++
 		}
 	}
 }
@@ -148,8 +150,8 @@ func (s *State) Applied(now time.Time, a Applied) Effects {
 	}
 	for _, id := range a.Begun {
 		if o := s.objects[id]; o != nil {
-			o.writing = false
-			if !written[id] {
+			o.writing = max(0, o.writing-1)
+			if a.Set == nil && !written[id] {
 				o.base = nil // it may have been written without an answer
 			}
 			s.release(now, o, Reapplied, e)
@@ -193,7 +195,7 @@ func (s *State) written(now time.Time, w Written, e *Effects) {
 		o = &owned{}
 		s.objects[w.Object.ID] = o
 	}
-	o.wanted, o.writing, o.trying, o.failures, o.retry = w.Object, false, false, 0, time.Time{}
+	o.wanted, o.trying, o.failures, o.retry = w.Object, false, 0, time.Time{}
 	o.base = newBase(w.Content)
 	s.judge(now, o, w.Content, Reapplied, e)
 	if o.held != nil && o.held.content == nil { // it was gone before it was written, or is gone since
@@ -205,7 +207,7 @@ func (s *State) written(now time.Time, w Written, e *Effects) {
 
 // release judges what was held back.
 func (s *State) release(now time.Time, o *owned, why Reason, e *Effects) {
-	if held := o.held; held != nil && !o.writing && !o.trying {
+	if held := o.held; held != nil && o.writing == 0 && !o.trying {
 		o.held = nil
 		s.see(now, o, held, why, e)
 	}
@@ -232,7 +234,7 @@ func (s *State) Gone(now time.Time, id object.ID) Effects {
 func (s *State) see(now time.Time, o *owned, seen *sight, why Reason, e *Effects) {
 	switch {
 	case seen.content != nil && versionOf(seen.content).olderThan(o.seen):
-	case o.writing || o.trying:
+	case o.writing > 0 || o.trying:
 		if o.held == nil || o.held.content == nil || seen.content == nil || !versionOf(seen.content).olderThan(versionOf(o.held.content)) {
 			o.held = seen
 		}
@@ -266,10 +268,10 @@ func (s *State) Tried(now time.Time, id object.ID, content map[string]any) Effec
 func (s *State) Corrected(now time.Time, id object.ID, content map[string]any, failed string) Effects {
 	e := &Effects{}
 	o := s.objects[id]
-	if o == nil {
+	if o == nil || !o.correcting {
 		return *e
 	}
-	o.writing = false
+	o.correcting, o.writing = false, o.writing-1
 	if content == nil {
 		o.fail(now)
 		for _, r := range s.open[id] {
@@ -319,7 +321,7 @@ func (s *State) Tick(now time.Time) Effects {
 	e := &Effects{}
 	for _, id := range s.ids() {
 		o := s.objects[id]
-		if o != nil && o.base == nil && !o.trying && !o.writing && !o.waits(now) && o.failures > 0 {
+		if o != nil && o.base == nil && !o.trying && o.writing == 0 && !o.waits(now) && o.failures > 0 {
 			e.Look = append(e.Look, id)
 		}
 		s.settle(now, id, e)
@@ -366,13 +368,13 @@ func (s *State) SetPolicy(now time.Time, p Policy) Effects {
 func (s *State) Force(now time.Time, id object.ID) Effects {
 	e := &Effects{}
 	o := s.objects[id]
-	if o == nil || o.writing || len(s.open[id]) == 0 || o.going {
+	if o == nil || o.writing > 0 || len(s.open[id]) == 0 || o.going {
 		return *e
 	}
 	for _, r := range s.open[id] {
 		r.Fight, r.Puts = false, nil
 	}
-	o.writing, o.left, e.Changed = true, false, true
+	o.writing, o.correcting, o.left, e.Changed = 1, true, false, true
 	e.Correct = append(e.Correct, Correction{Object: o.wanted})
 	return s.done(e)
 }
@@ -390,7 +392,7 @@ func (s *State) Close(now time.Time) Effects {
 func (s *State) Unknown() []object.ID {
 	var out []object.ID
 	for id, o := range s.objects {
-		if o.base == nil && !o.trying && !o.writing {
+		if o.base == nil && !o.trying && o.writing == 0 {
 			out = append(out, id)
 		}
 	}

@@ -17,6 +17,8 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/transport"
 	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
+
+	"headgate.dev/agent/git/internal/bound"
 )
 
 // httpPeer is reached by go-git's http transport, over a client of our own: that is where answers are bounded and
@@ -112,7 +114,7 @@ func (t *httpPeer) RoundTrip(q *http.Request) (*http.Response, error) {
 		_ = res.Body.Close() // nothing of it is wanted
 		return nil, fmt.Errorf("the server answers with %.60q, which is not Git's smart protocol: is this a repository's URL?", got)
 	}
-	res.Body = bodyOf{Reader: body, Closer: res.Body}
+	res.Body = bound.Body{Reader: body, Closer: res.Body}
 	return res, nil
 }
 

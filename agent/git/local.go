@@ -10,6 +10,8 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/format/config"
+
+	"headgate.dev/agent/git/internal/file"
 )
 
 // local is a repository read in place.
@@ -121,7 +123,7 @@ func gitDirAt(at string) (string, error) {
 		return filepath.Clean(dir), nil
 	case isGitDir(at, at):
 		return at, nil
-	case errors.Is(err, os.ErrNotExist), errors.Is(err, errNotDir):
+	case errors.Is(err, os.ErrNotExist), errors.Is(err, file.ErrNotDir):
 		return "", nil
 	}
 	return "", fmt.Errorf("looking for a Git repository at %s: %w", at, err)

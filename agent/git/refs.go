@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
+
+	"headgate.dev/agent/git/internal/file"
 )
 
 // target is what a reference points at.
@@ -126,7 +128,7 @@ func (l *localRefs) read(name string) (ref, hash string, err error) {
 
 // isMissing: there is nothing of that name, or there is a directory, as for "refs/heads/a" beside "refs/heads/a/b".
 func isMissing(err error) bool {
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errIsDir) || errors.Is(err, errNotDir) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, file.ErrIsDir) || errors.Is(err, file.ErrNotDir) {
 		return true
 	}
 	return false
@@ -138,7 +140,7 @@ func (l *localRefs) fromPacked(name string) (string, error) {
 	if err != nil {
 		return "", nil // no packed references
 	}
-	stamp := fmt.Sprint(st.Size(), st.ModTime().UnixNano(), inode(st))
+	stamp := fmt.Sprint(st.Size(), st.ModTime().UnixNano(), file.Inode(st))
 	if stamp != l.stamp {
 		l.packed, l.stamp = map[string]string{}, stamp
 	}

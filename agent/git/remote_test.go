@@ -17,7 +17,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"testing/iotest"
 	"time"
 
 	"headgate.dev/agent/git/internal/pack"
@@ -342,21 +341,6 @@ func TestClientCertificate(t *testing.T) {
 	}
 	a.ClientCert, a.ClientKey = a.CA, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})
 	resolve(t, open(t, Source{URL: url, Auth: a}))
-}
-
-func TestBounded(t *testing.T) {
-	beyond := errors.New("beyond")
-	for limit, want := range map[int64]string{0: "", 3: "abc", 5: "abcde", 6: "abcde"} {
-		r := &bounded{r: iotest.OneByteReader(strings.NewReader("abcde")), left: limit, tooBig: beyond}
-		got, err := io.ReadAll(r)
-		if string(got) != want || errors.Is(err, beyond) != (limit < 5) {
-			t.Errorf("limit %d: %q, %v", limit, got, err)
-		}
-		r = &bounded{r: strings.NewReader("abcde"), left: limit, tooBig: beyond}
-		if got, err := io.ReadAll(r); string(got) != want || errors.Is(err, beyond) != (limit < 5) {
-			t.Errorf("limit %d: %q, %v", limit, got, err)
-		}
-	}
 }
 
 func TestManyAdvertisedRefs(t *testing.T) {

@@ -20,6 +20,8 @@ import (
 	"golang.org/x/crypto/ssh"
 	sshagent "golang.org/x/crypto/ssh/agent"
 	hostkeys "golang.org/x/crypto/ssh/knownhosts"
+
+	"headgate.dev/agent/git/internal/dial"
 )
 
 // sshPeer runs git-upload-pack on a server. Each session is a connection of its own. go-git speaks the protocol; the
@@ -96,7 +98,7 @@ func (t *sshPeer) close() {}
 
 func (t *sshPeer) connect(ctx context.Context) (*sshSession, error) {
 	config := t.config
-	conn, err := dial(ctx, config.Timeout, t.proxy, t.addr)
+	conn, err := dial.Dial(ctx, config.Timeout, t.proxy, t.addr)
 	if err != nil {
 		return nil, fmt.Errorf("asking %s: %w", t.url, err)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 
+	"headgate.dev/agent/git/internal/file"
 	"headgate.dev/agent/git/internal/odb"
 )
 
@@ -201,9 +202,9 @@ func (t *tree) Stat(name string) (fs.FileInfo, error) {
 }
 
 func (t *tree) info(name string, e entry) fs.FileInfo {
-	i := &info{name: path.Base(name), mode: e.mode, when: t.when}
+	i := &file.Info{Base: path.Base(name), Perm: e.mode, When: t.when}
 	if e.mode.IsRegular() {
-		i.size = func() int64 {
+		i.Length = func() int64 {
 			_, size, _ := t.content.blob(name, e, 0)
 			return size
 		}
@@ -298,14 +299,14 @@ func (t *tree) Open(name string) (fs.File, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &openDir{info: info{name: path.Base(name), mode: e.mode, when: t.when}, path: name, rest: entries}, nil
+		return &file.Dir{Info: file.Info{Base: path.Base(name), Perm: e.mode, When: t.when}, Path: name, Rest: entries}, nil
 	}
 	data, err := t.readBlob(name, e)
 	if err != nil {
 		return nil, pathError("open", name, err)
 	}
 	size := int64(len(data))
-	return &openFile{Reader: bytes.NewReader(data), info: info{name: path.Base(name), mode: e.mode, when: t.when, size: func() int64 { return size }}}, nil
+	return &file.Open{Reader: bytes.NewReader(data), Info: file.Info{Base: path.Base(name), Perm: e.mode, When: t.when, Length: func() int64 { return size }}}, nil
 }
 
 var _ Tree = (*tree)(nil)

@@ -24,21 +24,5 @@ func watchFiles(ctx context.Context, o watch.Options) (<-chan struct{}, error) {
 
 // poll hints after each interval.
 func poll(ctx context.Context, o Options) <-chan struct{} {
-	hints := make(chan struct{}, 1)
-	go func() {
-		defer close(hints)
-		for {
-			wait := o.Interval + time.Duration(o.Jitter()*float64(o.Interval)/10)
-			select {
-			case <-o.After(wait):
-			case <-ctx.Done():
-				return
-			}
-			select {
-			case hints <- struct{}{}:
-			default:
-			}
-		}
-	}()
-	return hints
+	return watch.Poll(ctx, func() <-chan time.Time { return o.After(o.Interval + time.Duration(o.Jitter()*float64(o.Interval)/10)) })
 }

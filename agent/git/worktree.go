@@ -11,18 +11,17 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"golang.org/x/sync/errgroup"
 
+	"headgate.dev/agent/git/internal/file"
 	"headgate.dev/agent/git/internal/ignore"
 	"headgate.dev/agent/git/internal/odb"
+	"headgate.dev/agent/git/internal/parallel"
 	"headgate.dev/agent/git/internal/watch"
 )
 
@@ -168,7 +167,7 @@ func (s *scan) dir(name string, old *node) (*node, error) {
 			Hint: "ignore what does not belong to the repository in .gitignore"}
 	}
 	nodes := make([]*node, len(entries))
-	err = each(len(entries), func(i int) (err error) {
+	err = parallel.Each(len(entries), func(i int) (err error) {
 		nodes[i], err = s.entry(path.Join(name, entries[i].Name()), entries[i], old.child(entries[i].Name()))
 		return err
 	})
@@ -214,24 +213,6 @@ func (s *scan) keep(id plumbing.Hash, data []byte) {
 	}
 }
 
-// each calls f for the numbers below n, on all cores where there are many.
-func each(n int, f func(i int) error) error {
-	workers := max(1, min(runtime.GOMAXPROCS(0), n/32))
-	var next atomic.Int64
-	var group errgroup.Group
-	for range workers {
-		group.Go(func() error {
-			for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
-				if err := f(int(i)); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-	}
-	return group.Wait()
-}
-
 func (n *node) child(name string) *node {
 	if n == nil {
 		return nil
@@ -268,7 +249,7 @@ func (s *scan) entry(name string, e fs.DirEntry, old *node) (*node, error) {
 }
 
 func (s *scan) file(name string, st fs.FileInfo, old *node) (*node, error) {
-	n := &node{size: st.Size(), modified: st.ModTime(), newest: st.ModTime(), inode: inode(st)}
+	n := &node{size: st.Size(), modified: st.ModTime(), newest: st.ModTime(), inode: file.Inode(st)}
 	n.entry = entry{name: st.Name(), mode: 0o644}
 	switch {
 	case st.Mode()&fs.ModeSymlink != 0:

@@ -8,9 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -36,7 +38,7 @@ func (c cluster) runHere(ctx context.Context, o options, image string) (stop fun
 	if err != nil {
 		return nil, err
 	}
-	host, err := c.host(ctx)
+	own, err := c.addresses(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +47,7 @@ func (c cluster) runHere(ctx context.Context, o options, image string) (stop fun
 		return nil, err
 	}
 	cmd := exec.Command(o.headgate, "controller", "--controller-name", hostName, "--namespace", ownNamespace, "--image", image,
-		"--host", host, "--xds-address", ":"+xdsPort, "--exchange-address", ":"+exchangePort,
+		"--host", own.Host, "--xds-address", ":"+xdsPort, "--exchange-address", ":"+exchangePort,
 		"--health-address", hostHealth, "--metrics-address", hostMetrics, "--pprof-address", "127.0.0.1:18104", "--log-format", "text")
 	cmd.Env, cmd.Stderr = append(os.Environ(), "KUBECONFIG="+kubeconfig), log
 	if err := cmd.Start(); err != nil {
@@ -70,17 +72,42 @@ func (c cluster) runHere(ctx context.Context, o options, image string) (stop fun
 	return stop, nil
 }
 
-// host is the address at which pods reach this machine.
-func (c cluster) host(ctx context.Context) (string, error) {
+// addresses are those of the test cluster that matter here.
+type addresses struct {
+	Host string // at which pods reach this machine
+	Pool string // FIRST-LAST, those that Services get by themselves
+}
+
+func (c cluster) addresses(ctx context.Context) (a addresses, err error) {
 	out, err := c.do(ctx, nil, "status", "--output", "json")
+	if err != nil {
+		return a, err
+	}
+	if err := json.Unmarshal([]byte(out), &a); err != nil {
+		return a, fmt.Errorf("reading the status of the cluster: %w", err)
+	}
+	return a, nil
+}
+
+// static is an address that a Service gets only when it asks for it: some beyond the last that is given.
+func (c cluster) static(ctx context.Context) (string, error) {
+	a, err := c.addresses(ctx)
 	if err != nil {
 		return "", err
 	}
-	var status struct{ Host string }
-	if err := json.Unmarshal([]byte(out), &status); err != nil {
-		return "", fmt.Errorf("reading the status of the cluster: %w", err)
+	return beyond(a.Pool)
+}
+
+func beyond(pool string) (string, error) {
+	const further = 11
+	_, last, _ := strings.Cut(pool, "-")
+	address, err := netip.ParseAddr(last)
+	if err != nil || !address.Is4() {
+		return "", fmt.Errorf("the cluster's addresses for load balancers are %q, not FIRST-LAST", pool)
 	}
-	return status.Host, nil
+	b := address.As4()
+	b[3] += further
+	return netip.AddrFrom4(b).String(), nil
 }
 
 // ready waits until the controller calls itself ready.

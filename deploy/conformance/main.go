@@ -45,7 +45,7 @@ func flags() options {
 	flag.StringVar(&o.out, "out", "bin/conformance", "the directory of the run's files; what is in it is replaced")
 	flag.StringVar(&o.list, "list", "deploy/conformance/passing.txt", "the passing list")
 	flag.StringVar(&o.version, "version", "dev", "the version of headgate in the report")
-	flag.StringVar(&o.usable, "usable-address", "198.18.1.250", "an address that a Gateway may ask for")
+	flag.StringVar(&o.usable, "usable-address", "", "an address that a Gateway may ask for (default: one beyond those that the test cluster gives by itself)")
 	flag.StringVar(&o.unusable, "unusable-address", "unusable.example.com", "an address that no Gateway can have")
 	flag.IntVar(&o.parallel, "parallel", 4, "how many of the tests that may run beside others do")
 	flag.DurationVar(&o.timeout, "timeout", time.Hour, "the longest that a run may take")
@@ -97,6 +97,11 @@ func conformance(ctx context.Context, o options) error {
 		return err
 	}
 	defer stop()
+	if o.usable == "" {
+		if o.usable, err = c.static(ctx); err != nil {
+			return err
+		}
+	}
 	start := time.Now()
 	results, err := runSuite(ctx, o, c, programs)
 	if err != nil {

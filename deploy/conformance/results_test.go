@@ -100,3 +100,14 @@ func TestSuiteIsTheWholeOne(t *testing.T) {
 		t.Errorf("%d features, want 50: %v", got, allFeatures())
 	}
 }
+
+func TestBeyond(t *testing.T) {
+	if got, err := beyond("198.18.129.1-198.18.129.239"); err != nil || got != "198.18.129.250" {
+		t.Errorf("%s, %v", got, err)
+	}
+	for _, pool := range []string{"", "198.18.1.1", "a-b"} {
+		if got, err := beyond(pool); err == nil {
+			t.Errorf("%q: %s", pool, got)
+		}
+	}
+}

@@ -15,18 +15,48 @@ import (
 // connections to these hosts that some route takes, a Stack that holds what is left explains the same as one that holds the
 // set: what one host answers follows from its own routes and from all that is no route.
 func Near(set *object.Set, hosts ...string) []*object.Object {
+	return near(set, hosts, nil)
+}
+
+// near keeps the routes to some Services too.
+func near(set *object.Set, hosts []string, services map[string]bool) []*object.Object {
 	names := make([]string, 0, len(hosts))
 	for _, h := range hosts {
 		names = append(names, strings.ToLower(h))
 	}
 	return slices.DeleteFunc(slices.Collect(set.All()), func(o *object.Object) bool {
 		own := routeHosts(o)
-		return len(own) > 0 && !anyMeets(own, names)
+		return len(own) > 0 && !anyMeets(own, names) && !leads(o.Content["spec"], services)
 	})
 }
 
-// Touched gives the objects of the set before a change without the routes that the change cannot touch: a Stack that holds what is left says
-// of the change the same as one that holds the set. All are touched where anything but a route with hosts of its own changes.
+// leads tells whether something of a route refers to a backend by one of these names, whatever its namespace is.
+func leads(v any, names map[string]bool) bool {
+	found := false
+	eachBackend(v, func(name string) { found = found || names[name] })
+	return found
+}
+
+// eachBackend gives the names of the backends that a value of a route refers to.
+func eachBackend(v any, f func(name string)) {
+	switch v := v.(type) {
+	case []any:
+		for _, item := range v {
+			eachBackend(item, f)
+		}
+	case map[string]any:
+		for _, key := range []string{"rules", "filters", "requestMirror", "backendRefs", "backendRef"} {
+			eachBackend(v[key], f)
+		}
+		if name, is := v["name"].(string); is {
+			f(name)
+		}
+	}
+}
+
+// Touched gives the objects of the set before a change without the routes that the change cannot touch: a Stack that holds
+// what is left says of the change the same as one that holds the set. A route is touched by another one with the same host or the
+// same Service, of which more may be made up than before. All are where anything but a route with hosts of its own changes.
 func Touched(before *object.Set, c agent.Change) []*object.Object {
 	var hosts []string
 	for _, o := range c.Put {
@@ -45,7 +75,18 @@ func Touched(before *object.Set, c agent.Change) []*object.Object {
 	if len(hosts) > maxTouched {
 		return slices.Collect(before.All())
 	}
-	return Near(before, hosts...)
+	services := map[string]bool{}
+	note := func(o *object.Object) { eachBackend(o.Content["spec"], func(name string) { services[name] = true }) }
+	for _, o := range c.Put {
+		note(o)
+		if old := before.Get(o.ID); old != nil {
+			note(old)
+		}
+	}
+	for _, id := range c.Removed {
+		note(before.Get(id))
+	}
+	return near(before, hosts, services)
 }
 
 // maxTouched bounds the hosts that each route is compared with.

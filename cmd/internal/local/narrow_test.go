@@ -16,15 +16,12 @@ import (
 	"headgate.dev/schema"
 )
 
-// apart puts hosts of their own in the place of the widest, which meet all others.
+// apart puts a host of its own in the place of the widest, which meets all others.
 func apart(hostnames any) {
 	list, _ := hostnames.([]any)
 	for i, h := range list {
-		switch h {
-		case "*.com":
+		if h == "*.com" {
 			list[i] = "other.example.org"
-		case "*.example.com":
-			list[i] = "*.b.example.com"
 		}
 	}
 }
@@ -134,7 +131,7 @@ func someRoutes(t *testing.T, before, after *object.Set, n int) *object.Set {
 // What a part of a tree says of a change is what the whole says.
 func TestTouchedSaysTheSame(t *testing.T) {
 	changed, left := 0, 0
-	for seed := range uint64(60) {
+	for seed := range uint64(160) {
 		w := kubetest.NewWorld(seed)
 		w.Fill()
 		before := setOf(t, w)
@@ -167,7 +164,7 @@ func TestTouchedSaysTheSame(t *testing.T) {
 			t.Fatalf("seed %d:\n%s", seed, cmp.Diff(said[0], said[1]))
 		}
 	}
-	if changed < 100 || left < 100 {
+	if changed < 100 || left < 50 {
 		t.Errorf("%d changes with %d objects left out", changed, left)
 	}
 }

@@ -85,27 +85,30 @@ func (g *generator) row(b *strings.Builder, owner string, f structField) {
 // words names the type of a field.
 func (g *generator) words(owner string, f structField) string {
 	form, ok := forms[f.typeName]
+	either := f.list && oneOrList[owner+"."+f.goName]
 	switch {
 	case weighted[owner+"."+f.goName]:
 		return "backend, map of backends to weights, or list"
-	case ok && f.list && oneOrList[owner+"."+f.goName]:
+	case ok && either:
 		return form.words + " or list of " + form.plural
-	case short[f.typeName] != nil && f.list && oneOrList[owner+"."+f.goName]:
+	case short[f.typeName] != nil && either:
 		return "text, map, or list of them"
-	case short[f.typeName] != nil && f.list:
-		return "list of texts or maps"
-	case !ok && f.list && oneOrList[owner+"."+f.goName]:
+	case short[f.typeName] != nil:
+		return f.counted("text or map", "list of texts or maps")
+	case ok:
+		return f.counted(form.words, "list of "+form.plural)
+	case either:
 		return "map or list of maps"
-	case short[f.typeName] != nil && !f.list:
-		return "text or map"
-	case !ok && f.list:
-		return "list of maps"
-	case !ok:
-		return "map"
-	case f.list:
-		return "list of " + form.plural
 	}
-	return form.words
+	return f.counted("map", "list of maps")
+}
+
+// counted is one or the other, as the field is a list or not.
+func (f *structField) counted(one, list string) string {
+	if f.list {
+		return list
+	}
+	return one
 }
 
 // sentence is the meaning with the field's name as a word of English ("CA", not "ca").

@@ -33,14 +33,16 @@ var resources = []resource{
 		{"ProxyConfigSpec", "spec"}, {"ProxyAutoscaling", "spec.autoscaling"}, {"ProxyDrain", "spec.drain"},
 		{"ProxyLogging", "spec.logging"}, {"ProxyService", "spec.service"},
 	}},
-	{"sync.md", []string{"sync.go", "sync_status.go", "sync_previews.go"}, syncIntro, []resourcePart{
+	{"sync.md", []string{"sync.go", "sync_drift.go", "sync_notify.go", "sync_status.go", "sync_previews.go"}, syncIntro, []resourcePart{
 		{"SyncSpec", "spec"}, {"SyncRef", "spec.ref"}, {"SyncSecret", "spec.secretRef"}, {"SyncProxy", "spec.proxy"},
 		{"SyncVerify", "spec.verify"}, {"SyncReference", "spec.dependsOn[]"}, {"SyncSubstitute", "spec.substitute"},
 		{"SyncSubstituteFrom", "spec.substitute.from[]"}, {"SyncIgnore", "spec.ignore[]"}, {"SyncSelector", "spec.ignore[].target"},
+		{"SyncDrift", "spec.drift"}, {"SyncDriftRule", "spec.drift.rules[]"}, {"SyncDriftPause", "spec.drift.pause"}, {"SyncNotify", "spec.notify[]"},
 		{"SyncPreviews", "spec.previews"}, {"PreviewPullRequests", "spec.previews.pullRequests"}, {"PreviewBranches", "spec.previews.branches"},
 		{"PreviewImage", "spec.previews.images[]"}, {"PreviewLimit", "spec.previews.limit"}, {"PreviewForks", "spec.previews.forks"},
 		{"SyncStatus", "status"}, {"SyncLiveStatus", "status.live"}, {"SyncGatewayStatus", "status.live.gateways[]"},
-		{"SyncStages", "status.live.stages"}, {"SyncInventory", "status.inventory"}, {"SyncHistory", "status.history[]"},
+		{"SyncStages", "status.live.stages"}, {"SyncInventory", "status.inventory"}, {"SyncDriftStatus", "status.drift"},
+		{"SyncHistory", "status.history[]"},
 	}},
 	{"preview.md", []string{"preview.go"}, previewIntro, []resourcePart{
 		{"PreviewSpec", "spec"}, {"PreviewStatus", "status"}, {"PreviewSite", "status.sites[]"},
@@ -199,7 +201,7 @@ func typeWords(t ast.Expr) string {
 			return "true or false"
 		case "ProxyDuration", "SyncDuration":
 			return "duration"
-		case "string", "StaticAddresses", "DeletionPolicy", "VerifyMode", "SyncResult", "PreviewMode":
+		case "string", "StaticAddresses", "DeletionPolicy", "VerifyMode", "SyncResult", "DriftPolicy", "Severity", "NotifyType", "NotifyEventType", "PreviewMode":
 			return "text"
 		}
 	}

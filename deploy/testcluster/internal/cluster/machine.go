@@ -33,12 +33,21 @@ func MissingPackages() []string {
 	return missing
 }
 
+// testPrograms are programs that tests in the cluster need beside it, with the Debian package of each.
+var testPrograms = [][2]string{{"prometheus-alertmanager", "prometheus-alertmanager"}, {"promtool", "prometheus"}}
+
 // MissingForTests names the Debian packages that the cluster does without and that tests need.
 func MissingForTests() []string {
-	if postgres.Installed() {
-		return nil
+	var missing []string
+	for _, p := range testPrograms {
+		if !found(p[0]) {
+			missing = append(missing, p[1])
+		}
 	}
-	return []string{"postgresql"}
+	if !postgres.Installed() {
+		missing = append(missing, "postgresql")
+	}
+	return missing
 }
 
 // found looks where the node looks too, whatever the path of the user.

@@ -98,6 +98,9 @@ func (d *Driver) bring(ctx context.Context, c *git.Commit, t Trigger) error {
 	}
 	d.halt()
 	d.standing.Working = true
+	if put, _ := object.Diff(d.before(), set); len(put) > many {
+		d.report(&d.standing) // it will take a while
+	}
 	result, err := d.account.Apply(ctx, d.request(set, t))
 	applied := d.world.Now()
 	a.Apply = applied.Sub(rendered)
@@ -117,6 +120,9 @@ func (d *Driver) bring(ctx context.Context, c *git.Commit, t Trigger) error {
 	d.rest()
 	return nil
 }
+
+// many objects to write are worth a status of their own before they are written.
+const many = 50
 
 func (d *Driver) request(set *object.Set, t Trigger) apply.Request {
 	spec := &d.sync.Spec

@@ -4,14 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"headgate.dev/agent/apply"
 	"headgate.dev/schema"
 )
 
 // Delete does with what a Sync that is being deleted owns what its deletionPolicy says. When it is done, whatever it was, the Sync may go; the problem is
-// then what was left behind. A Sync is never kept for longer than its timeout, whatever happens: what cannot be removed stays.
-func (d *Driver) Delete(ctx context.Context, s *schema.Sync) (done bool, p *Problem) {
+// then what was left behind. A Sync is never kept for longer than its timeout and patience, whatever happens: what cannot be removed stays.
+func (d *Driver) Delete(ctx context.Context, s *schema.Sync, patience time.Duration) (done bool, p *Problem) {
 	d.take(s, &Trigger{})
 	d.halt()
 	if err := d.enter(); err != nil {
@@ -20,7 +21,7 @@ func (d *Driver) Delete(ctx context.Context, s *schema.Sync) (done bool, p *Prob
 		}
 		return true, nil // without an account it never wrote anything
 	}
-	limit := timeoutOf(s)
+	limit := min(timeoutOf(s), patience)
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	_, err := d.account.Remove(ctx, deletionOf(&s.Spec))

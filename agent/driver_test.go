@@ -401,11 +401,11 @@ func TestDriverDeletes(t *testing.T) {
 	since := metav1.NewTime(l.clock)
 	l.sync.DeletionTimestamp = &since
 	l.cluster.fail = errors.New("no")
-	if done, p := l.driver.Delete(t.Context(), l.sync); done || p == nil {
+	if done, p := l.driver.Delete(t.Context(), l.sync, time.Hour); done || p == nil {
 		t.Errorf("at first: done %t, %v", done, p)
 	}
-	l.clock = l.clock.Add(time.Hour)
-	if done, p := l.driver.Delete(t.Context(), l.sync); !done || p == nil || !strings.Contains(p.Message, "stays") {
+	l.clock = l.clock.Add(5 * time.Minute)
+	if done, p := l.driver.Delete(t.Context(), l.sync, time.Hour); !done || p == nil || !strings.Contains(p.Message, "stays") {
 		t.Errorf("after its timeout: done %t, %v", done, p)
 	}
 }

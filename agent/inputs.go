@@ -51,14 +51,14 @@ type inputs struct {
 func readInputs(ctx context.Context, s *schema.Sync, r Reader, limits git.Limits) (*inputs, error) {
 	in := &inputs{gateway: s.Spec.Gateway}
 	var err error
-	if in.source, err = readSource(ctx, s, r); err != nil {
+	if in.source, err = ReadSource(ctx, s, r); err != nil {
 		return nil, err
 	}
 	in.source.Limits = limits
 	if v := s.Spec.Verify; v != nil {
 		data, err := r.Secret(ctx, s.Namespace, v.SecretRef.Name)
 		if err != nil {
-			return nil, missing("verify.secretRef", "Secret", v.SecretRef.Name, err)
+			return nil, Missing("verify.secretRef", "Secret", v.SecretRef.Name, err)
 		}
 		keys, err := git.KeysFromSecret(data)
 		if err != nil {
@@ -112,8 +112,8 @@ func (in *inputs) decides() string {
 // renderNamespace is the namespace of objects that name none.
 func renderNamespace(s *schema.Sync) string { return cmp.Or(s.Spec.TargetNamespace, s.Namespace) }
 
-// missing is an input that cannot be read.
-func missing(field, kind, name string, err error) error {
+// Missing is an input that cannot be read, named by a field of the spec.
+func Missing(field, kind, name string, err error) *Problem {
 	p := &Problem{Reason: ReasonInput, Err: err, Message: fmt.Sprintf("spec.%s: reading %s %s: %s", field, kind, name, reason(err))}
 	p.Stalled = apierrors.IsNotFound(err) || apierrors.IsForbidden(err)
 	return p
@@ -131,15 +131,15 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// readSource gives where the commits come from, with the credentials for it.
-func readSource(ctx context.Context, s *schema.Sync, r Reader) (git.Source, error) {
+// ReadSource gives where the commits come from, with the credentials for it.
+func ReadSource(ctx context.Context, s *schema.Sync, r Reader) (git.Source, error) {
 	src := git.Source{URL: s.Spec.URL, Ref: refOf(&s.Spec)}
 	if p := s.Spec.Proxy; p != nil {
 		src.Proxy.URL = p.URL
 		if p.SecretRef != nil {
 			data, err := r.Secret(ctx, s.Namespace, p.SecretRef.Name)
 			if err != nil {
-				return src, missing("proxy.secretRef", "Secret", p.SecretRef.Name, err)
+				return src, Missing("proxy.secretRef", "Secret", p.SecretRef.Name, err)
 			}
 			src.Proxy.Username, src.Proxy.Password = string(data["username"]), string(data["password"])
 		}
@@ -149,7 +149,7 @@ func readSource(ctx context.Context, s *schema.Sync, r Reader) (git.Source, erro
 	}
 	data, err := r.Secret(ctx, s.Namespace, s.Spec.SecretRef.Name)
 	if err != nil {
-		return src, missing("secretRef", "Secret", s.Spec.SecretRef.Name, err)
+		return src, Missing("secretRef", "Secret", s.Spec.SecretRef.Name, err)
 	}
 	if src.Auth, err = git.AuthFromSecret(s.Spec.URL, data); err != nil {
 		return src, &Problem{Reason: ReasonInput, Stalled: true, Err: err,
@@ -192,7 +192,7 @@ func readValues(ctx context.Context, s *schema.Sync, r Reader) (*Variables, erro
 			continue
 		}
 		if err != nil {
-			return nil, missing(field, from.Kind, from.Name, err)
+			return nil, Missing(field, from.Kind, from.Name, err)
 		}
 		for name, value := range values {
 			into[name] = value

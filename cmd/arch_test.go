@@ -103,6 +103,8 @@ var table = []row{
 		"changes in, effects out: that Step equals Full can only be tested where nothing else has an influence"},
 	{"proxy/live", pure, nil,
 		"counts acknowledgements of epochs, whoever sends them"},
+	{"proxy/track", pure, []string{"proxy/engine", "proxy/kube", "proxy/live", "proxy/resolve"},
+		"which objects are under way where: what a step said of them, and how far the proxies are"},
 	{"proxy/xds", edge, []string{"proxy/envoy", "proxy/live"},
 		"the protocol: it orders and sends resources and never looks into them"},
 	{"proxy/pki", edge, nil,
@@ -209,6 +211,13 @@ var topLevel = map[string]string{
 // maxPackageLines is the size above which a package is two packages. Lines of code are counted as lint counts them in a
 // file: without comments, blank lines, tests and generated files.
 const maxPackageLines = 3000
+
+// outgrown are packages that are to be divided, with what they may have until then. The list only shrinks.
+var outgrown = map[string]int{
+	"agent/git":          3200, // saved files could leave it
+	"cmd/headgate":       3300, // explain and diff could leave it
+	"cmd/internal/local": 3100, // branches could leave it
+}
 
 func TestArchitecture(t *testing.T) {
 	packages, err := load("..")

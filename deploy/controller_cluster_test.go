@@ -59,6 +59,8 @@ func TestClusterController(t *testing.T) {
 	t.Run("gateway", func(t *testing.T) { w.in(t).gateway() })
 	t.Run("foreign class", func(t *testing.T) { w.in(t).foreignClass() })
 	t.Run("routes", func(t *testing.T) { w.in(t).routes() })
+	t.Run("live", func(t *testing.T) { w.in(t).live() })
+	t.Run("quiet", func(t *testing.T) { w.in(t).quiet() })
 	t.Run("endpoints", func(t *testing.T) { w.in(t).endpoints() })
 	t.Run("repair", func(t *testing.T) { w.in(t).repair() })
 	t.Run("identity", func(t *testing.T) { w.in(t).identity() })

@@ -132,6 +132,13 @@ type SyncSpec struct {
 	//
 	// +optional
 	Verify *SyncVerify `json:"verify,omitempty"`
+	// Forge is the Git host as more than a repository: it tells of pushes by webhooks, and is told what became of a commit.
+	//
+	// Default: the repository is looked at every interval, and the host is told nothing.
+	// Example: {kind: gitea, secretRef: {name: shop-forge}, hookSecretRef: {name: shop-hook}}
+	//
+	// +optional
+	Forge *SyncForge `json:"forge,omitempty"`
 	// Monotonic refuses a commit that does not have the applied one among its ancestors: no way back by a forced push. A pin is
 	// still followed.
 	//

@@ -46,6 +46,10 @@ type SyncStatus struct {
 	//
 	// +optional
 	Inventory *SyncInventory `json:"inventory,omitempty"`
+	// Forge is about the Git host, where spec.forge says something of it.
+	//
+	// +optional
+	Forge *SyncForgeStatus `json:"forge,omitempty"`
 	// Drift is what of it others changed.
 	//
 	// +optional

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"headgate.dev/schema/internal/punycode"
 	"headgate.dev/schema/source"
 )
 
@@ -155,11 +156,11 @@ func hostProblem(text string, wildcard bool) string {
 		return problem
 	}
 	if lower := strings.ToLower(text); lower != text {
-		return "it must be in lower case: \"" + asciiHost(lower) + "\""
+		return "it must be in lower case: \"" + punycode.Host(lower) + "\""
 	}
 	for _, r := range text {
 		if r >= 0x80 {
-			return "write it in its ASCII form: \"" + asciiHost(text) + "\""
+			return "write it in its ASCII form: \"" + punycode.Host(text) + "\""
 		}
 	}
 	rest := text

@@ -132,6 +132,7 @@ apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata: {name: shop, namespace: NS}
 spec:
+  parentRefs: [{name: public}]
   hostnames: [shop.example.com]
   rules:
   - backendRefs:

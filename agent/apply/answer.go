@@ -48,7 +48,7 @@ func (r *run) answered(doing string, id object.ID, o *object.Object, applied map
 	}
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
-		e.Message = r.mask.text(network(err), o)
+		e.Message = r.mask().text(network(err), o)
 		switch {
 		case errors.Is(err, context.DeadlineExceeded):
 			e.Reason, e.Message = ReasonTimeout, "there was no time left"
@@ -60,7 +60,7 @@ func (r *run) answered(doing string, id object.ID, o *object.Object, applied map
 	e.cause = nil
 	said := status.Status()
 	e.Reason = reasonOf(said)
-	e.Message = r.mask.text(said.Message, o)
+	e.Message = r.mask().text(said.Message, o)
 	switch e.Reason {
 	case ReasonForbidden:
 		e.forbidden(said, r.account())

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -163,6 +164,7 @@ func TestSecretsAreMasked(t *testing.T) {
 		"stringData": map[string]any{"key": "s3cr3t\n", "pin": "42"},
 	})
 	config := testObject(t, "v1", "ConfigMap", nil)
+	all, _ := object.NewSet([]*object.Object{secret, config})
 	for _, c := range []struct {
 		name    string
 		object  *object.Object
@@ -176,10 +178,12 @@ func TestSecretsAreMasked(t *testing.T) {
 		{"a webhook's name", secret, `admission webhook "deny.example.com" denied the request: "x"`, `admission webhook "deny.example.com" denied the request: *****`},
 		{"other objects", config, `ConfigMap "shop" is invalid: data: Invalid value: "v": no`, `ConfigMap "shop" is invalid: data: Invalid value: "v": no`},
 		{"substituted values", config, `Invalid value: "https://u:topsecret@x"`, `Invalid value: "https://u:*****@x"`},
+		{"values of another object's Secret", config, `admission webhook "w" denied the request: hunter22 is not 42`,
+			`admission webhook "w" denied the request: ***** is not 42`},
 		{"encoded", config, `Invalid value: "dG9wc2VjcmV0"`, `Invalid value: "*****"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if got := newMasker([]string{"topsecret", ""}).text(c.message, c.object); got != c.want {
+			if got := newMasker([]string{"topsecret", ""}, all).text(c.message, c.object); got != c.want {
 				t.Errorf("%s", got)
 			}
 		})
@@ -197,4 +201,24 @@ func TestPointers(t *testing.T) {
 			t.Errorf("%s: %s", field, got)
 		}
 	}
+}
+
+func FuzzMask(f *testing.F) {
+	f.Add("hunter22", "data[a]: Invalid value: ", ": too short")
+	f.Add("a\"b\\c", "\"", "\"")
+	f.Add("abcabc", "abc", "abc")
+	f.Fuzz(func(t *testing.T, value, before, after string) {
+		if len(value) < 3 || !utf8.ValidString(value) || strings.Contains(masked, value) {
+			return
+		}
+		o, err := object.New(map[string]any{
+			"apiVersion": "v1", "kind": "Secret", "metadata": map[string]any{"name": "n"}, "stringData": map[string]any{"k": value},
+		}, object.Origin{}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := newMasker(nil, nil).text(before+value+after, o); strings.Contains(got, value) {
+			t.Errorf("%q is in %q", value, got)
+		}
+	})
 }

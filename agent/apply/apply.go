@@ -185,7 +185,7 @@ type run struct {
 	*Applier
 	request Request
 	kinds   lookUps
-	mask    masker
+	mask    func() masker
 	gone    map[object.ID]bool
 
 	mu     sync.Mutex // guards what follows and Applier.seen, while objects are worked on at the same time
@@ -196,7 +196,9 @@ type run struct {
 
 func (a *Applier) newRun(request Request) *run {
 	return &run{
-		Applier: a, request: request, kinds: lookUps{Kinds: a.config.Kinds}, mask: newMasker(request.Secrets), gone: map[object.ID]bool{},
+		Applier: a, request: request, kinds: lookUps{Kinds: a.config.Kinds}, gone: map[object.ID]bool{},
+		// Most applies have nothing to hide, for nothing is said.
+		mask: sync.OnceValue(func() masker { return newMasker(request.Secrets, request.Desired) }),
 	}
 }
 

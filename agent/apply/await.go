@@ -49,10 +49,8 @@ func (c *client) follow(ctx context.Context, s selection, f follower) error {
 		if done || err != nil && !transient(err) {
 			return err
 		}
-		select { // the end; the next watch
-		case <-ctx.Done():
+		if !pause(ctx, retryWatch) {
 			return ctx.Err()
-		case <-time.After(retryWatch):
 		}
 	}
 }
@@ -120,7 +118,7 @@ func (g gone) happened(kind watch.EventType, u *unstructured.Unstructured) bool 
 func (r *run) settle(ctx context.Context, jobs []*job) error {
 	var definitions []*job
 	for _, j := range jobs {
-		if j.id().Kind == "CustomResourceDefinition" {
+		if kindOf(j.id()) == definitionKind {
 			definitions = append(definitions, j)
 		}
 	}
@@ -176,12 +174,10 @@ func (r *run) discovered(ctx context.Context, definitions []*job) error {
 		if missing == nil {
 			return nil
 		}
-		select { // the end; the next look
-		case <-ctx.Done():
+		if !pause(ctx, wait) {
 			return r.answered("waiting for", missing.id(), missing.Object, nil, ctx.Err())
-		case <-time.After(wait):
-			wait = min(2*wait, time.Second)
 		}
+		wait = min(2*wait, time.Second)
 	}
 }
 

@@ -5,6 +5,9 @@
 // the account lacks, and cannot widen what the account may do, because an object is only removed when its own mark names the Sync and the account may
 // remove it.
 //
+// The account needs get, create, patch and delete for what its Sync brings; list makes one call of many, and list and watch are what waiting takes, for
+// health and for what is being deleted.
+//
 // What was read is kept between applies: an apply of what did not change makes no call, and the change of one object is one dry run and
 // one patch. What happened in between is noticed where it matters: a removal names the uid and resource version that were read, and
 // whoever watches the cluster says which objects are to be written again (Request.Again).

@@ -290,6 +290,13 @@ spec:
 	if _, err := widgets.Get(w.ctx, "a", metav1.GetOptions{}); err != nil {
 		t.Error(err)
 	}
+	// A definition gets a field together with an object that has it.
+	for i := range 5 {
+		field := fmt.Sprintf("field%d", i)
+		definition = strings.Replace(definition, "size: {", field+": {type: string}, size: {", 1)
+		widget = strings.Replace(widget, "size: 1", field+": x, size: 1", 1)
+		w.apply(a, definition+namespace+widget)
+	}
 	// The namespace is deleted by somebody, and takes its time: what is in it cannot be written.
 	finalizers := func(text string) {
 		_, err := w.admin.Resource(namespaces).Patch(context.Background(), home, types.MergePatchType, []byte(`{"metadata":{"finalizers":`+text+`}}`), metav1.PatchOptions{})

@@ -93,9 +93,13 @@ func judgeGatewayAPI(u *unstructured.Unstructured) Verdict {
 		return judgeConditions(conditions(state["conditions"]), wantedOfClass, generation)
 	case kind == "Gateway" || kind == "ListenerSet":
 		return judgeConditions(conditions(state["conditions"]), wantedOfGateway, generation)
-	case kind == "BackendTLSPolicy":
+	case kind == "BackendTLSPolicy": // nobody answers for a backend that no Gateway uses
 		return judgeParents(state["ancestors"], wantedOfPolicy, generation)
 	case strings.HasSuffix(kind, "Route"):
+		parents, _, _ := unstructured.NestedSlice(u.Object, "spec", "parentRefs")
+		if said, _ := state["parents"].([]any); len(said) == 0 && len(parents) > 0 {
+			return Verdict{Progressing, "no controller has answered yet"}
+		}
 		return judgeParents(state["parents"], wantedOfRoute, generation)
 	}
 	return Verdict{Health: Healthy} // ReferenceGrants have no status
@@ -104,9 +108,6 @@ func judgeGatewayAPI(u *unstructured.Unstructured) Verdict {
 // judgeParents is the worst that one of the parents says.
 func judgeParents(v any, wanted []string, generation int64) Verdict {
 	list, _ := v.([]any)
-	if len(list) == 0 {
-		return Verdict{Progressing, "no controller has answered yet"}
-	}
 	out := Verdict{Health: Healthy}
 	for _, item := range list {
 		m, _ := item.(map[string]any)

@@ -25,6 +25,7 @@ func TestJudge(t *testing.T) {
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata: {name: shop, generation: 2}
+spec: {parentRefs: [{name: public}]}
 `
 	for _, c := range []struct {
 		name, live string
@@ -63,6 +64,8 @@ metadata: {name: a, generation: 1}
 status:
   conditions: [{type: Accepted, status: Unknown, observedGeneration: 1, reason: Pending, message: Waiting for controller}]
 `, Verdict{Progressing, "Accepted is not known: Waiting for controller"}},
+		{"a route of no Gateway", "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: a, generation: 1}\n", Verdict{Health: Healthy}},
+		{"a policy that nobody uses", "apiVersion: gateway.networking.k8s.io/v1\nkind: BackendTLSPolicy\nmetadata: {name: a, generation: 1}\n", Verdict{Health: Healthy}},
 		{"a grant", "apiVersion: gateway.networking.k8s.io/v1\nkind: ReferenceGrant\nmetadata: {name: a}\n", Verdict{Health: Healthy}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

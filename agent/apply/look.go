@@ -33,7 +33,7 @@ type seen struct {
 	managed []metav1.ManagedFieldsEntry
 }
 
-// group are objects of one kind in one namespace.
+// group are objects of one kind in one namespace, or in none.
 type group struct{ group, kind, namespace string }
 
 // look reads the metadata of all objects that matter and of which nothing is known: those that are wanted, because they may be somebody else's, and

@@ -15,11 +15,24 @@ const masked = "*****"
 // masker takes secret values out of what an API server says. It is constant once made.
 type masker struct{ values []string }
 
-// newMasker makes a masker of values that are secret in every object, in any order.
-func newMasker(values []string) masker {
+// longEnough is how long a value of a Secret is that is hidden in what is said about other objects too: shorter ones are words.
+const longEnough = 8
+
+// newMasker makes a masker of values that are secret in every object, in any order, and of the values of the Secrets among the objects.
+func newMasker(values []string, objects *object.Set) masker {
 	var m masker
 	for _, v := range values {
 		m.values = append(m.values, forms(v)...)
+	}
+	for o := range objects.All() {
+		if !isSecret(o) {
+			continue
+		}
+		for _, v := range secretValues(o) {
+			if len(v) >= longEnough {
+				m.values = append(m.values, v)
+			}
+		}
 	}
 	return m.sorted()
 }

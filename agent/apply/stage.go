@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -141,10 +142,36 @@ func (r *run) try(ctx context.Context, j *job) *Error {
 			return nil
 		}
 		e := r.answered("trying", j.id(), j.Object, j.content, err)
+		if j.early(e) && n < settling && pause(ctx, firstPause<<n) {
+			continue
+		}
 		again, e := r.overcome(ctx, j, e)
-		if e != nil || !again || n == attempts {
+		if e != nil || !again || n >= attempts {
 			return e
 		}
+	}
+}
+
+// An API server takes a moment until it follows a definition that has changed, and does not say when. An object that comes with its definition is tried
+// this often, with pauses that double, three seconds in all.
+const (
+	settling   = 7
+	firstPause = 25 * time.Millisecond
+)
+
+// early tells whether an error may come of a definition that was written a moment ago.
+func (j *job) early(e *Error) bool {
+	return (e.Reason == ReasonInvalid || e.Reason == ReasonNotServed) &&
+		slices.ContainsFunc(j.Waits, func(id object.ID) bool { return kindOf(id) == definitionKind })
+}
+
+// pause waits. It is false when the context ended.
+func pause(ctx context.Context, d time.Duration) bool {
+	select { // the end; the time
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
 	}
 }
 
@@ -198,18 +225,24 @@ func (r *run) leavesPart(o *object.Object, pointer string) bool {
 	return false
 }
 
-// holding are kinds with which others go.
-var holding = []string{"Namespace", "CustomResourceDefinition"}
+var (
+	namespaceKind  = group{"", "Namespace", ""}
+	definitionKind = group{"apiextensions.k8s.io", "CustomResourceDefinition", ""}
 
-// precious are kinds that are never deleted to be made again: with them goes what is in them.
-var precious = []string{"Namespace", "CustomResourceDefinition", "PersistentVolume", "PersistentVolumeClaim"}
+	// holding are kinds with which others go.
+	holding = []group{namespaceKind, definitionKind}
+	// precious are kinds that are never deleted to be made again: with them goes what is in them.
+	precious = []group{namespaceKind, definitionKind, {"", "PersistentVolume", ""}, {"", "PersistentVolumeClaim", ""}}
+)
+
+func kindOf(id object.ID) group { return group{id.Group, id.Kind, ""} }
 
 // replaceable tells whether an object may be deleted and made again because of an error; else it gives the error to report.
 func (r *run) replaceable(j *job, e *Error) *Error {
 	switch {
 	case !r.request.Force:
 		return e
-	case slices.Contains(precious, j.id().Kind):
+	case slices.Contains(precious, kindOf(j.id())):
 		e.Message += ", but force does not delete a " + j.id().Kind + ": what is in it would go too"
 		return e
 	case r.known(j.id()).mark.Protected:
@@ -313,7 +346,7 @@ func (r *run) put(ctx context.Context, j *job) (*unstructured.Unstructured, erro
 func (r *run) noteRemade(j *job) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.remade = r.remade || slices.Contains(holding, j.id().Kind)
+	r.remade = r.remade || slices.Contains(holding, kindOf(j.id()))
 }
 
 // beingDeleted says that there was no time to wait for an object to be gone.
@@ -358,7 +391,7 @@ func (r *run) unsee(id object.ID) {
 func (r *run) warn(o *object.Object, text string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.result.Warnings = append(r.result.Warnings, Warning{ID: o.ID, Origin: o.Origin, Text: r.mask.text(text, o)})
+	r.result.Warnings = append(r.result.Warnings, Warning{ID: o.ID, Origin: o.Origin, Text: r.mask().text(text, o)})
 }
 
 // wrote keeps what an apply returned.

@@ -19,6 +19,8 @@ import (
 type account struct {
 	*apply.Applier
 	reader client.Reader
+	owner  plan.Owner
+	drifts *drifts
 }
 
 // accounts makes them.
@@ -29,6 +31,8 @@ type accounts struct {
 
 	mu      sync.Mutex // guards readers
 	readers map[string]client.Reader
+
+	drifts *drifts // constant
 }
 
 func (a *accounts) of(owner plan.Owner, name string) (agent.Account, error) {
@@ -42,7 +46,7 @@ func (a *accounts) of(owner plan.Owner, name string) (agent.Account, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &account{Applier: applier, reader: reader}, nil
+	return &account{Applier: applier, reader: reader, owner: owner, drifts: a.drifts}, nil
 }
 
 // reader gives a client that is somebody else. It reads from the API server, not from a cache: what headgate itself may read is not what

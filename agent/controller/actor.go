@@ -36,6 +36,7 @@ type actor struct {
 	// of the goroutine alone
 	failures int
 	told     telling
+	teller   *teller // nil: there has been nothing to tell a Git host
 }
 
 // newActor starts the goroutine of a Sync. It begins when after is closed; nil: at once.

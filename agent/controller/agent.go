@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"runtime"
-	"slices"
 	"sync"
 	"time"
 
@@ -39,10 +38,16 @@ type Options struct {
 	Proxies agent.Proxies
 	// Limits bound what a commit may cost. Zero fields have the defaults of git.Limits.
 	Limits git.Limits
+	// HookAddress is where webhooks are taken, over plain HTTP. Empty: nowhere.
+	HookAddress string
 	// Policy may be nil. It refuses a commit before anything of it is written; the error's text is shown.
 	Policy func(context.Context, agent.Candidate) error
 	// Applied are told each apply that changed something, and the first of each Sync since the start. They must not wait.
 	Applied []func(agent.Applied)
+	// Cluster is the name of the cluster in what people are told; may be empty.
+	Cluster string
+	// NotifyLocal lets receivers be at loopback and link-local addresses. Only for tests.
+	NotifyLocal bool
 	// Only are the namespaces whose Syncs are followed. Empty: all.
 	Only []string
 }
@@ -55,8 +60,10 @@ type Agent struct {
 	recorder events.EventRecorder
 	statuses *Statuses
 	gate     *gate
+	drifts   *drifts
 	world    agent.World
 	options  Options
+	telling  chan struct{} // has room while another request to a Git host may be made
 
 	ctx context.Context // of Start
 
@@ -82,7 +89,9 @@ func Add(m manager.Manager, o Options) (*Agent, error) {
 		statuses: newStatuses(m.GetClient()), actors: map[plan.Owner]*actor{}, ending: map[plan.Owner]<-chan struct{}{},
 	}
 	a.gate = newGate(o.Workers, a.now)
+	a.drifts = newDrifts(a)
 	accounts := &accounts{
+		drifts:  a.drifts,
 		config:  m.GetConfig(),
 		options: client.Options{Scheme: m.GetScheme(), Mapper: m.GetRESTMapper()},
 		applier: apply.Config{REST: m.GetConfig(), Kinds: kinds, Exists: a.exists},
@@ -101,7 +110,14 @@ func Add(m manager.Manager, o Options) (*Agent, error) {
 		Now:            a.now,
 		Log:            o.Log,
 	}
+	a.telling = make(chan struct{}, tellers)
+	a.world.Repositories.Options.App = appTokens
 	registerMetrics(a)
+	if o.HookAddress != "" {
+		if err := m.Add(newHooks(a, o.HookAddress)); err != nil {
+			return nil, fmt.Errorf("preparing to take webhooks: %w", err)
+		}
+	}
 	if err := m.Add(a); err != nil {
 		return nil, fmt.Errorf("preparing the agent: %w", err)
 	}
@@ -172,9 +188,9 @@ func (a *Agent) watch(ctx context.Context) error {
 		return fmt.Errorf("watching Syncs: %w", err)
 	}
 	registration, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
-		AddFunc:    func(o any) { a.seen(o) },
-		UpdateFunc: func(_, o any) { a.seen(o) },
-		DeleteFunc: func(o any) { a.gone(o) },
+		AddFunc:    func(o any) { a.drifts.seen(o); a.seen(o) },
+		UpdateFunc: func(_, o any) { a.drifts.seen(o); a.seen(o) },
+		DeleteFunc: func(o any) { a.gone(o); a.drifts.gone(o) },
 	})
 	if err != nil {
 		return fmt.Errorf("watching Syncs: %w", err)
@@ -188,7 +204,7 @@ func (a *Agent) watch(ctx context.Context) error {
 // seen is told a Sync as it is now.
 func (a *Agent) seen(o any) {
 	s, ok := o.(*schema.Sync)
-	if !ok || len(a.options.Only) > 0 && !slices.Contains(a.options.Only, s.Namespace) {
+	if !ok || !a.follows(s.Namespace) {
 		return
 	}
 	owner := plan.Owner{Namespace: s.Namespace, Name: s.Name}

@@ -45,12 +45,26 @@ func (a *Agent) setFinalizers(ctx context.Context, s *schema.Sync, list []string
 	return nil
 }
 
+// Patience with what cannot be removed: where the namespace goes as well, the account's rights may have gone first, and what is in the namespace goes anyway.
+const (
+	usualPatience = 24 * time.Hour
+	lastPatience  = 10 * time.Second
+)
+
+func (a *Agent) patience(ctx context.Context, namespace string) time.Duration {
+	var n corev1.Namespace
+	if err := a.client.Get(ctx, client.ObjectKey{Name: namespace}, &n); err == nil && n.DeletionTimestamp != nil {
+		return lastPatience
+	}
+	return usualPatience
+}
+
 // delete does what is to be done for a Sync that is being deleted, and says how long to wait before it is tried again.
 func (x *actor) delete(ctx context.Context, s *schema.Sync) time.Duration {
 	if !slices.Contains(s.Finalizers, Finalizer) {
 		return time.Hour
 	}
-	done, problem := x.driver.Delete(ctx, s)
+	done, problem := x.driver.Delete(ctx, s, x.agent.patience(ctx, s.Namespace))
 	if problem != nil && (done || x.failures == 0) {
 		x.agent.recorder.Eventf(s, nil, corev1.EventTypeWarning, "NotRemoved", "Delete", "%s", truncate(problem.Message))
 		x.log.Warn("removing what the Sync owns", "problem", problem.Message, "done", done)

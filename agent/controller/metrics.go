@@ -28,12 +28,15 @@ var (
 	commits = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "headgate_sync_commits_total", Help: "Commits that were tried, by what became of them.",
 	}, []string{"namespace", "name", "result"})
+	hooksTaken = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "headgate_webhooks_total", Help: "Webhooks that came, by result: taken or refused.",
+	}, []string{"result"})
 	register sync.Once // the registry is the process's
 )
 
 func registerMetrics(a *Agent) {
 	register.Do(func() {
-		metrics.Registry.MustRegister(commitToLive, stageSeconds, ready, objects, commits, &queueCollector{gate: a.gate})
+		metrics.Registry.MustRegister(commitToLive, stageSeconds, ready, objects, commits, hooksTaken, &queueCollector{gate: a.gate})
 	})
 }
 

@@ -90,6 +90,7 @@ func (x *actor) report(ctx context.Context, standing *agent.Standing) {
 		x.agent.recorder.Eventf(s, nil, e.kind, e.reason, e.action, "%s", truncate(e.note))
 		x.log.Info(e.note, "reason", e.reason)
 	}
+	x.tellHost(ctx, s, &after)
 	if becameReady(&before, &after) {
 		x.agent.release(x.owner)
 	}

@@ -49,6 +49,8 @@ type world struct {
 	namespace string
 	log       *logText
 	calls     atomic.Int64 // of the agent to the API server
+	away      atomic.Bool  // the agent has no API server
+	refused   atomic.Int64 // calls meanwhile
 	agent     *Agent
 	stop      func()
 }
@@ -148,6 +150,16 @@ func (w *world) drop(ctx context.Context, n *corev1.Namespace) {
 	}
 }
 
+// apply applies JSON as the administrator.
+func (w *world) apply(text string) error {
+	cmd := exec.CommandContext(w.Context(), os.Getenv("HEADGATE_TESTCLUSTER"), "kubectl", "apply", "--server-side", "-f", "-")
+	cmd.Stdin = strings.NewReader(text)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	return nil
+}
+
 // account makes a service account that may do everything with namespaced objects in its namespace.
 func (w *world) account(namespace, name string) {
 	w.Helper()
@@ -178,7 +190,7 @@ func (w *world) start(o Options) {
 	log := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	ctrllog.SetLogger(logr.Discard())
 	cfg := rest.CopyConfig(w.config)
-	cfg.Wrap(func(rt http.RoundTripper) http.RoundTripper { return counted{rt, &w.calls} })
+	cfg.Wrap(func(rt http.RoundTripper) http.RoundTripper { return awayFor{counted{rt, &w.calls}, w} })
 	m, err := manager.New(cfg, manager.Options{
 		Scheme: w.scheme, Logger: logr.Discard(), Metrics: metricsserver.Options{BindAddress: "0"}, HealthProbeBindAddress: "0",
 		Client: client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}}}},

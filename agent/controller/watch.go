@@ -34,6 +34,9 @@ func inputsOf(s *schema.Sync) []input {
 	if s.Spec.Proxy != nil {
 		secret(s.Spec.Proxy.SecretRef)
 	}
+	if s.Spec.Forge != nil {
+		secret(s.Spec.Forge.SecretRef)
+	}
 	if s.Spec.Verify != nil {
 		secret(&s.Spec.Verify.SecretRef)
 	}

@@ -40,7 +40,7 @@ type owned struct {
 	// seen is held until it is known what came of it.
 	writing            int
 	correcting, trying bool
-	held            *sight
+	held               *sight
 	// failures in a row of corrections or dry runs, and when the next may be.
 	failures int
 	retry    time.Time
@@ -106,6 +106,8 @@ type Applied struct {
 	// Written are the objects that were written, Removed those that were removed or are no longer the Sync's.
 	Written []Written
 	Removed []object.ID
+	// Intact says that nothing else was written, not even without an answer.
+	Intact bool
 }
 
 // Written is an object and what the API server returned for it, hidden.
@@ -151,7 +153,7 @@ func (s *State) Applied(now time.Time, a Applied) Effects {
 	for _, id := range a.Begun {
 		if o := s.objects[id]; o != nil {
 			o.writing = max(0, o.writing-1)
-			if a.Set == nil && !written[id] {
+			if a.Set == nil && !a.Intact && !written[id] {
 				o.base = nil // it may have been written without an answer
 			}
 			s.release(now, o, Reapplied, e)
@@ -216,7 +218,7 @@ func (s *State) release(now time.Time, o *owned, why Reason, e *Effects) {
 // Seen says what an object is like, by a watch or a list, in any order: what is older than what was seen before is left out. The content is hidden.
 func (s *State) Seen(now time.Time, content map[string]any) Effects {
 	e := &Effects{}
-	if o := s.objects[idOf(content)]; o != nil {
+	if o := s.objects[IDOf(content)]; o != nil {
 		s.see(now, o, &sight{content}, Reverted, e)
 	}
 	return s.done(e)
@@ -437,7 +439,8 @@ func (s *State) done(e *Effects) Effects {
 	return *e
 }
 
-func idOf(content map[string]any) object.ID {
+// IDOf gives which object a content is.
+func IDOf(content map[string]any) object.ID {
 	metadata, _ := content["metadata"].(map[string]any)
 	group, _ := object.SplitAPIVersion(text(content, "apiVersion"))
 	return object.ID{Group: group, Kind: text(content, "kind"), Namespace: text(metadata, "namespace"), Name: text(metadata, "name")}

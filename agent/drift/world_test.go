@@ -95,7 +95,7 @@ func (w *world) manager(content map[string]any) *managedfields.FieldManager {
 // apply gives what an apply returns, and keeps it unless it is a dry run.
 func (w *world) apply(content map[string]any, manager string, dry bool) map[string]any {
 	w.t.Helper()
-	id := idOf(content)
+	id := IDOf(content)
 	live, there := w.objects[id]
 	if !there {
 		live = map[string]any{"apiVersion": content["apiVersion"], "kind": content["kind"], "metadata": map[string]any{}}

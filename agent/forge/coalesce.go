@@ -37,6 +37,8 @@ type Hint struct {
 	// First is when the first of the hooks arrived, Hooks how many there were.
 	First time.Time
 	Hooks int
+	// Pushed is when the first of the pushes arrived at the host, as far as the hooks say; zero when none does. The clock is the host's.
+	Pushed time.Time
 }
 
 // RefHint is a reference, and the commit that it was said to be at; empty when it was deleted, or nothing was said.
@@ -56,6 +58,7 @@ type hintKey struct{ hook, repository string }
 // gathering is a hint in the making.
 type gathering struct {
 	first, latest time.Time
+	pushed        time.Time
 	fresh         bool // not only repetitions
 	urls, commits map[string]bool
 	refs          map[string]string
@@ -102,6 +105,9 @@ func (c *coalescer) add(now time.Time, a arrival) {
 func (g *gathering) take(e Event) {
 	for _, u := range e.Repository {
 		note(g, g.urls, u, true)
+	}
+	if !e.Pushed.IsZero() && (g.pushed.IsZero() || e.Pushed.Before(g.pushed)) {
+		g.pushed = e.Pushed
 	}
 	switch e.Kind {
 	case Ping:
@@ -174,7 +180,7 @@ func (c *coalescer) due(now time.Time) []Hint {
 
 func (g *gathering) hint(hook string) Hint {
 	h := Hint{Hook: hook, Repository: slices.Sorted(maps.Keys(g.urls)), PullRequests: slices.Sorted(maps.Keys(g.pulls)),
-		Statuses: slices.Sorted(maps.Keys(g.commits)), Ping: g.ping, More: g.more, First: g.first, Hooks: g.hooks}
+		Statuses: slices.Sorted(maps.Keys(g.commits)), Ping: g.ping, More: g.more, First: g.first, Hooks: g.hooks, Pushed: g.pushed}
 	for _, ref := range slices.Sorted(maps.Keys(g.refs)) {
 		h.Refs = append(h.Refs, RefHint{ref, g.refs[ref]})
 	}

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // EventKind is what a hook is about, as far as anybody here wants to know.
@@ -36,6 +38,8 @@ type Event struct {
 	Commit string
 	// Number is the pull request's.
 	Number int
+	// Pushed is when the push arrived at the host, by its clock; zero where it does not tell. GitHub does, in whole seconds.
+	Pushed time.Time `json:",omitzero"`
 }
 
 // eventName is the host's own name for what the hook is about.
@@ -111,6 +115,19 @@ type hookRepository struct {
 	CloneURL string `json:"clone_url"`
 	SSHURL   string `json:"ssh_url"`
 	HTMLURL  string `json:"html_url"`
+	// PushedAt is GitHub's, in seconds since 1970 in hooks about a push and a text in others.
+	PushedAt json.RawMessage `json:"pushed_at"`
+}
+
+func (r *hookRepository) pushed() time.Time {
+	if r == nil {
+		return time.Time{}
+	}
+	seconds, err := strconv.ParseInt(string(r.PushedAt), 10, 64)
+	if err != nil || seconds <= 0 || seconds > 1<<40 {
+		return time.Time{}
+	}
+	return time.Unix(seconds, 0).UTC()
 }
 
 // hubHook are the parts of GitHub's and Gitea's bodies that are used.
@@ -147,7 +164,7 @@ func decodeHub(name string, body []byte) (Event, error) {
 	case "ping":
 		e.Kind = Ping
 	case "push":
-		e.Kind, e.Ref, e.Commit = Push, h.Ref, h.After
+		e.Kind, e.Ref, e.Commit, e.Pushed = Push, h.Ref, h.After, h.Repository.pushed()
 	case "create", "delete": // with the short name of the reference; who deletes names no commit
 		e.Kind, e.Ref, e.Commit = Push, map[string]string{"branch": "refs/heads/", "tag": "refs/tags/"}[h.RefType]+h.Ref, h.SHA
 	case "status":
@@ -224,15 +241,16 @@ func decodeLab(body []byte) (Event, error) {
 // decodeGeneric reads a hook of one's own making: all of it may be left out, and {} is a push of something.
 func decodeGeneric(body []byte) (Event, error) {
 	var h struct {
-		Repository  string `json:"repository"` // a URL
-		Ref         string `json:"ref"`
-		Commit      string `json:"commit"`
-		PullRequest int    `json:"pullRequest"`
+		Repository  string    `json:"repository"` // a URL
+		Ref         string    `json:"ref"`
+		Commit      string    `json:"commit"`
+		PullRequest int       `json:"pullRequest"`
+		Pushed      time.Time `json:"pushed"`
 	}
 	if err := unmarshal(body, &h); err != nil {
 		return Event{}, err
 	}
-	e := Event{Kind: Push, Repository: []string{h.Repository}, Ref: h.Ref, Commit: h.Commit, Number: h.PullRequest}
+	e := Event{Kind: Push, Repository: []string{h.Repository}, Ref: h.Ref, Commit: h.Commit, Number: h.PullRequest, Pushed: h.Pushed}
 	if h.PullRequest != 0 {
 		e.Kind = Pull
 	}

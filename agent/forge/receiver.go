@@ -2,7 +2,9 @@ package forge
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -29,6 +31,14 @@ type Hook struct {
 	Kind Kind
 	// Secrets are those that a sender may have, at least one; several while one follows another.
 	Secrets []string
+}
+
+// PathOf makes the path of the hook of one object from the secret that its sender has: whoever does not know the secret cannot guess the path, and it is the same
+// after a restart, on every replica. The secret cannot be found from the path, if it is not one that can be guessed.
+func PathOf(secret, namespace, name string) string {
+	m := hmac.New(sha256.New, []byte(secret))
+	io.WriteString(m, "headgate hook\n"+namespace+"\n"+name) //nolint:errcheck // a digest takes everything
+	return hex.EncodeToString(m.Sum(nil))
 }
 
 // Receiver takes hooks. It serves HTTP, and gives hints while Run runs; without that, hooks are answered 503.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/format/config"
@@ -26,6 +27,9 @@ type local struct {
 	refs     localRefs
 	objects  *objects
 	listings listings
+
+	dates map[string]time.Time // of the commits that branches lead to, by id
+	graph map[string]ancestry  // of the history that was walked
 
 	at   target // what last was found at
 	last *Commit
@@ -197,6 +201,16 @@ func (l *local) resolve(context.Context) (*Commit, error) {
 	if t == l.at {
 		return l.last, nil
 	}
+	c, err := l.read(t)
+	if err != nil {
+		return nil, err
+	}
+	l.at, l.last = t, c
+	return c, nil
+}
+
+// read gives the commit of a target.
+func (l *local) read(t target) (*Commit, error) {
 	c, err := l.objects.commit(plumbing.NewHash(t.hash))
 	if errors.Is(err, plumbing.ErrObjectNotFound) {
 		return nil, l.where(&NotFoundError{Ref: "commit " + t.hash})
@@ -206,7 +220,6 @@ func (l *local) resolve(context.Context) (*Commit, error) {
 	}
 	c.Ref, c.Revision = t.ref, revision(c.Hash, t.ref, t.absolute)
 	c.Tree = newTree(&committed{objects: l.objects, cache: &l.listings}, plumbing.NewHash(c.treeID), c.When, l.limits)
-	l.at, l.last = t, c
 	return c, nil
 }
 

@@ -89,14 +89,19 @@ func (p *planner) settle(services, workloads []*object.Object, touched map[objec
 		}
 	}
 	for _, w := range running {
-		p.moved[w.ID] = w
-		for _, r := range references(w) {
-			if o := p.outcome.Get(r.id); o != nil && (p.rules.Fork == nil || r.id.Kind != "Secret") {
-				p.moved[o.ID] = o
-			}
-		}
+		p.takeAlong(w)
 	}
 	p.policies()
+}
+
+// takeAlong moves a workload with what it names.
+func (p *planner) takeAlong(w *object.Object) {
+	p.moved[w.ID] = w
+	for _, r := range references(w) {
+		if o := p.outcome.Get(r.id); o != nil && (p.rules.Fork == nil || r.id.Kind != "Secret") {
+			p.moved[o.ID] = o
+		}
+	}
 }
 
 // canRun tells whether a workload can run in a preview, and says why not.

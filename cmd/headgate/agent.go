@@ -28,7 +28,10 @@ func (f *agentFlags) add(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.on, "agent", true, "follow Git for every Sync object")
 	flags.StringVar(&f.o.Cache, "git-cache", "", "directory to fetch repositories into (default: one in the directory for temporary files)")
 	flags.StringVar(&f.o.DefaultAccount, "default-service-account", "", "service account of Syncs that name none (default: they are refused)")
+	flags.StringVar(&f.o.Cluster, "cluster-name", "", "name of the cluster in what people are told")
+	flags.BoolVar(&f.o.NotifyLocal, "notify-local", false, "let receivers of notices be at addresses of this machine and its link; for tests")
 	flags.IntVar(&f.o.Workers, "sync-workers", 0, "how many commits are rendered and applied at the same time (default: twice the number of processors, at least 4)")
+	flags.StringVar(&f.o.HookAddress, "webhook-address", "", "address to take webhooks of Git hosts at, over plain HTTP (default: nowhere)")
 	flags.StringSliceVar(&f.o.Only, "sync-namespace", nil, "namespace whose Syncs are followed, may be given several times (default all)")
 }
 

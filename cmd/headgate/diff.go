@@ -8,18 +8,16 @@ import (
 	"os"
 	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"headgate.dev/agent"
-	"headgate.dev/cmd/internal/changes"
 	"headgate.dev/cmd/internal/cluster"
 	"headgate.dev/cmd/internal/local"
+	"headgate.dev/cmd/internal/review"
 	"headgate.dev/render"
 	"headgate.dev/render/admit"
 	"headgate.dev/render/object"
-	"headgate.dev/schema"
 )
 
 type diffFlags struct {
@@ -69,28 +67,6 @@ The exit code says nothing about differences, but with --exit-code: 1 where ther
 	return c
 }
 
-// difference is everything there is to say about a change.
-type difference struct {
-	From     string           `json:"from"` // "main@4f2a9c1"
-	To       string           `json:"to"`
-	Traffic  []trafficChange  `json:"traffic"`
-	Total    int              `json:"trafficTotal"`
-	Hidden   []local.Hidden   `json:"hidden"`
-	Objects  []changes.Object `json:"objects"`
-	Unserved schema.Errors    `json:"notServed"`
-	Warnings schema.Errors    `json:"warnings"`
-
-	named, gateways, listeners bool // several has looked, and what it found
-}
-
-type trafficChange struct {
-	Before *local.Row `json:"before,omitempty"`
-	After  *local.Row `json:"after,omitempty"`
-}
-
-// diffLimit is how many rows of traffic are compared in writing.
-const diffLimit = 1000
-
 func (f *diffFlags) run(ctx context.Context, s streams, args []string) error {
 	if err := oneOf("output", f.output, "text", "json", "markdown"); err != nil {
 		return err
@@ -113,9 +89,9 @@ func (f *diffFlags) run(ctx context.Context, s streams, args []string) error {
 	case "json":
 		return writeJSON(s.out, d)
 	case "markdown":
-		d.markdown(s.out)
+		d.Markdown(s.out)
 	default:
-		d.text(s.out, s.style())
+		d.Text(s.out, s.style())
 	}
 	if f.ExitCode && d.Total+len(d.Objects) > 0 {
 		return cluster.ErrDiffers
@@ -147,9 +123,8 @@ func (f *diffFlags) ofSync(cmd *cobra.Command, s streams, name string) error {
 	return f.Run(cmd.Context(), s.program(cmd.Root()), name)
 }
 
-func (f *diffFlags) compare(ctx context.Context, dir string) (*difference, error) {
+func (f *diffFlags) compare(ctx context.Context, dir string) (*review.Difference, error) {
 	renderer := render.New()
-	d := &difference{Traffic: []trafficChange{}, Objects: []changes.Object{}}
 	refs := []string{f.from, f.to}
 	if f.to == "" {
 		slices.Reverse(refs) // the saved files are at hand, and most of the commit is the same
@@ -164,7 +139,7 @@ func (f *diffFlags) compare(ctx context.Context, dir string) (*difference, error
 		sides[ref] = side
 	}
 	before, after := sides[f.from], sides[f.to]
-	d.From, d.To, d.Warnings = before.name, after.name, nonNil(after.result.Warnings)
+	d := review.New(before.name, after.name, after.result.Warnings)
 
 	change := agent.Change{Set: after.result.Set}
 	change.Put, change.Removed = object.Diff(before.result.Set, after.result.Set)
@@ -176,16 +151,7 @@ func (f *diffFlags) compare(ctx context.Context, dir string) (*difference, error
 	if err := admitted(change.Put); err != nil {
 		return nil, fmt.Errorf("rendering %s:\n%w", after.name, err)
 	}
-	if err := stack.Apply(ctx, change); err != nil {
-		return nil, err
-	}
-	rows, total := stack.Changed(diffLimit)
-	for _, c := range rows {
-		d.Traffic = append(d.Traffic, trafficChange(c))
-	}
-	d.Total, d.Hidden, d.Unserved = total, slices.Concat([]local.Hidden{}, stack.NewlyHidden()), nonNil(stack.Unserved())
-	d.objects(before.result.Set, change)
-	return d, nil
+	return d, d.Apply(ctx, stack, before.result.Set, change)
 }
 
 // revision is one side of a comparison. Close it when its objects are no longer read.
@@ -222,104 +188,4 @@ func (f *diffFlags) load(ctx context.Context, renderer *render.Renderer, dir, re
 		return nil, fmt.Errorf("rendering %s:\n%w", r.name, err)
 	}
 	return r, nil
-}
-
-// objects compares the objects that a change writes and removes with what there was.
-func (d *difference) objects(before *object.Set, c agent.Change) {
-	for _, o := range c.Put {
-		old := before.Get(o.ID)
-		if old == nil {
-			d.Objects = append(d.Objects, changes.Object{Change: changes.Added, Object: o.ID.String(), From: o.Origin.String()})
-			continue
-		}
-		change := changes.Object{Change: changes.Changed, Object: o.ID.String(), From: o.Origin.String()}
-		for _, field := range object.Changes(old, o) {
-			change.Fields = append(change.Fields, changes.NewField(old, o, field))
-		}
-		d.Objects = append(d.Objects, change)
-	}
-	for _, id := range c.Removed {
-		d.Objects = append(d.Objects, changes.Object{Change: changes.Removed, Object: id.String(), From: before.Get(id).Origin.String()})
-	}
-}
-
-// summary is the change in one line.
-func (d *difference) summary() string {
-	added, changed, removed := changes.Count(d.Objects)
-	if d.Total+len(d.Objects) == 0 {
-		return "no change"
-	}
-	return fmt.Sprintf("%s of traffic; objects: %d added, %d changed, %d removed", count(d.Total, "change"), added, changed, removed)
-}
-
-// requests is how a row names its requests: with the listener, and the Gateway, where the rows are of several. A connection is
-// named by its listener.
-func (d *difference) requests(r *local.Row) string {
-	row := &r.Row
-	gateways, listeners := d.several()
-	text, connection := row.Host+" "+row.Request, row.Request == row.Listener
-	switch {
-	case connection && row.Host == "*":
-		text = row.Listener
-	case connection:
-		text = row.Listener + " " + row.Host
-	case listeners:
-		text = row.Listener + " " + text
-	}
-	if gateways {
-		text = r.Gateway + " " + text
-	}
-	return text
-}
-
-// several tells whether the rows are of more than one Gateway, and the requests among them of more than one listener.
-func (d *difference) several() (gateways, listeners bool) {
-	if d.named {
-		return d.gateways, d.listeners
-	}
-	gateway, listener := "", ""
-	for _, c := range d.Traffic {
-		for _, r := range []*local.Row{c.Before, c.After} {
-			if r == nil {
-				continue
-			}
-			d.gateways = d.gateways || gateway != "" && gateway != r.Gateway
-			gateway = r.Gateway
-			if r.Row.Request != r.Row.Listener {
-				d.listeners = d.listeners || listener != "" && listener != r.Row.Listener
-				listener = r.Row.Listener
-			}
-		}
-	}
-	d.named = true
-	return d.gateways, d.listeners
-}
-
-// hiddenWords says that a rule can never match, and who is in its way.
-func hiddenWords(h *local.Hidden) (what, by string) {
-	if h.Same {
-		return fmt.Sprintf("conflict: %s of %s never answers", hiddenRequests(h), h.Object),
-			fmt.Sprintf("%s claims the same and goes first (%s)", h.By, hiddenWhy(h))
-	}
-	return fmt.Sprintf("shadowed: %s of %s never answers", hiddenRequests(h), h.Object),
-		fmt.Sprintf("%s takes all of it (%s)", h.By, hiddenWhy(h))
-}
-
-// hiddenRequests names the requests; connections by their listener.
-func hiddenRequests(h *local.Hidden) string {
-	switch {
-	case h.Host == "*" && !strings.Contains(h.Request, "/"):
-		return h.Request
-	case strings.HasPrefix(h.Request, "tls:"):
-		return h.Request + " " + h.Host
-	}
-	return h.Host + " " + h.Request
-}
-
-// hiddenWhy is why the other one goes first, without its name once more.
-func hiddenWhy(h *local.Hidden) string {
-	if h.Tie {
-		return "only the age or the name decides"
-	}
-	return h.Why
 }

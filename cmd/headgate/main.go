@@ -103,6 +103,7 @@ func rootCommand(s streams) *cobra.Command {
   headgate render        print the Gateway API objects a directory stands for
   headgate explain       say which route and backend take a request, and why
   headgate diff          say what a change does to traffic and objects
+  headgate drift         show what others changed of what Git says, and answer it
   headgate install       print what is to be applied to have headgate in a cluster
   headgate controller    run the controller of a cluster's Gateways, in its pod
   headgate proxy         run one Envoy of a Gateway, in its pod
@@ -126,8 +127,8 @@ Exit codes: 0 fine, 1 the input is wrong, 2 usage, 3 the environment (no Envoy, 
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(upCommand(s), renderCommand(s), validateCommand(s), explainCommand(s), diffCommand(s), schemaCommand(s),
-		installCommand(s), controllerCommand(s), proxyCommand(s), versionCommand(s))
+	root.AddCommand(upCommand(s), renderCommand(s), validateCommand(s), explainCommand(s), diffCommand(s), previewCommand(s), schemaCommand(s),
+		driftCommand(s), installCommand(s), controllerCommand(s), proxyCommand(s), versionCommand(s))
 	call(root, s.name)
 	root.AddGroup(&cobra.Group{ID: cluster.Group, Title: "Commands for what follows Git in a cluster:"})
 	root.AddCommand(cluster.Commands(s.program(root))...)

@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"headgate.dev/cmd/internal/footprint"
 	"headgate.dev/proxy/envoy"
 	"headgate.dev/proxy/pki"
 	"headgate.dev/proxy/process"
@@ -37,7 +38,7 @@ type proxyPod struct {
 
 // run runs until the context ends (the first signal), and then drains.
 func (f proxyFlags) run(ctx context.Context, s streams) error {
-	saveMemory()
+	footprint.Save()
 	p := &proxyPod{proxyFlags: f, log: podLogger(s.err, f.logFormat), first: make(chan struct{})}
 	p.stdout, _ = s.out.(*os.File)
 	if err := p.run(ctx); err != nil {
@@ -78,7 +79,7 @@ func (p *proxyPod) run(ctx context.Context) error {
 		return err
 	}
 	wait.Go(func() { p.followTrust(beside) })
-	wait.Go(func() { keepSmall(beside) })
+	wait.Go(func() { footprint.KeepSmall(beside) })
 	wait.Go(func() { p.client.Renew(beside, pki.RenewOptions{Got: p.got, Failed: p.failed}) })
 	select {
 	case <-p.first:
@@ -220,7 +221,7 @@ func (p *proxyPod) options(bootstrap []byte) process.Options {
 		Ready: func(pid int) {
 			p.health.Ready(pid)
 			p.log.Info("ready: Envoy has its first set of configuration", "pid", pid)
-			returnMemory()
+			footprint.Return()
 		},
 		Exited: func(err error, restartIn time.Duration) {
 			p.health.Exited(err, restartIn)

@@ -15,6 +15,7 @@ import (
 
 	"headgate.dev/agent"
 	"headgate.dev/agent/git"
+	"headgate.dev/cmd/internal/branches"
 	"headgate.dev/cmd/internal/local"
 	"headgate.dev/proxy/process"
 	"headgate.dev/render"
@@ -25,10 +26,13 @@ type upFlags struct {
 	ports, endpoints                        []string
 	worktree, once, allowEmpty, envoyLog    bool
 	interval                                time.Duration
+	branches                                int
+	branchesSet                             bool
+	source                                  string
 }
 
 func upCommand(s streams) *cobra.Command {
-	f := upFlags{path: ".", listen: "127.0.0.1", output: "text", interval: 10 * time.Second}
+	f := upFlags{path: ".", listen: "127.0.0.1", output: "text", interval: 10 * time.Second, branches: 50}
 	c := &cobra.Command{
 		Use:   "up [SOURCE]",
 		Short: "Serve a directory of a Git repository on this machine",
@@ -44,7 +48,10 @@ HTTP, gRPC, WebSocket, TLS, TCP and UDP alike; --endpoint sends a Service's requ
 Listener ports below 1024 are served at 8000 more (80 at 8080, 443 at 8443), all others as they are; --port
 changes that. Each service is also at http://SERVICE.localhost:8080 (at SERVICE.NAMESPACE.localhost where two
 namespaces have one of that name; not in trees of more than 500 routes). HTTPS listeners whose certificate
-is not in the tree get one from a local certificate authority, which is kept in your cache directory.`,
+is not in the tree get one from a local certificate authority, which is kept in your cache directory.
+
+What a branch of a local repository changes is served too, at http://SERVICE-BRANCH.localhost:8080: its routes beside
+those of what is followed, which answer everything else. Branches come and go with Git.`,
 		Example: `  headgate up
   headgate up examples/01-hello --worktree
   headgate up https://git.example.com/team/shop --ref v1.4.0 --path deploy
@@ -55,6 +62,7 @@ is not in the tree get one from a local certificate authority, which is kept in 
 			if len(args) > 0 {
 				source = args[0]
 			}
+			f.branchesSet = cmd.Flags().Changed("branches")
 			return f.run(cmd.Context(), s, source)
 		},
 	}
@@ -69,6 +77,7 @@ is not in the tree get one from a local certificate authority, which is kept in 
 	flags.BoolVar(&f.envoyLog, "envoy-log", false, "show what Envoy logs")
 	flags.StringVarP(&f.output, "output", "o", f.output, "text, or json: one object per line")
 	flags.BoolVar(&f.once, "once", false, "serve, wait until it is live, print it, and exit")
+	flags.IntVar(&f.branches, "branches", f.branches, "how many branches of a local repository are served beside it, the newest; 0 for none")
 	flags.BoolVar(&f.allowEmpty, "allow-empty", false, "let a commit without any object take everything away")
 	flags.DurationVar(&f.interval, "interval", f.interval, "how often a remote repository is asked")
 	flags.StringVar(&f.cache, "cache", "", "directory for copies of remote repositories (default: the user's cache)")
@@ -80,6 +89,10 @@ is not in the tree get one from a local certificate authority, which is kept in 
 func (f *upFlags) run(ctx context.Context, s streams, source string) error {
 	options, err := f.stackOptions(s)
 	if err != nil {
+		return err
+	}
+	f.source = source
+	if err := f.checkBranches(); err != nil {
 		return err
 	}
 	if s.getenv("GOGC") == "" {
@@ -117,6 +130,7 @@ func (f *upFlags) serve(ctx context.Context, stack *local.Stack, repo source, re
 	}()
 	var last agent.Outcome
 	var machine bool // what is wrong is wrong with this machine
+	var beside *branches.Watch
 	loop := &agent.Loop{
 		Source: repo, Target: stack, Liveness: stack,
 		Dir:        filepath.ToSlash(filepath.Join(repo.Dir(), f.path)),
@@ -125,6 +139,7 @@ func (f *upFlags) serve(ctx context.Context, stack *local.Stack, repo source, re
 		Report: func(o agent.Outcome) {
 			last = o
 			report.outcome(o)
+			beside.Serves(o)
 			if machine = o.Kept == nil && ofMachine(o.Err); machine {
 				cancel() // at the start, somebody is there to choose another port
 			}
@@ -134,8 +149,15 @@ func (f *upFlags) serve(ctx context.Context, stack *local.Stack, repo source, re
 			}
 		},
 	}
+	beside = f.watchBranches(repo, stack, report, loop)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		beside.Run(ctx)
+	}()
 	err := f.follow(ctx, loop, repo)
 	cancel()
+	<-done
 	if envoyErr := <-envoy; envoyErr != nil {
 		return envoyErr
 	}

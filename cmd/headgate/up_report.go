@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"headgate.dev/agent"
+	"headgate.dev/cmd/internal/branches"
 	"headgate.dev/cmd/internal/local"
 	"headgate.dev/schema"
 )
@@ -21,6 +22,8 @@ type reporter interface {
 	// restarted tells why Envoy had to be started again.
 	restarted(error)
 	outcome(agent.Outcome)
+	// branch tells what became of a branch beside it.
+	branch(branches.Event)
 }
 
 func (f *upFlags) reporter(s streams, repo source) reporter {

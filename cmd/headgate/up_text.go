@@ -11,6 +11,7 @@ import (
 	"headgate.dev/agent"
 	"headgate.dev/agent/git"
 	"headgate.dev/cmd/internal/local"
+	"headgate.dev/cmd/internal/review"
 	"headgate.dev/cmd/internal/term"
 	"headgate.dev/schema"
 )
@@ -228,7 +229,7 @@ func (r *textReport) hidden() {
 			r.printf("  ... and %d more\n", len(rules)-i)
 			break
 		}
-		what, by := hiddenWords(h)
+		what, by := review.HiddenWords(h)
 		r.printf("  %s %s (%s): %s (%s)\n", r.style.Warn("warning"), what, h.From, by, h.ByFrom)
 	}
 }
@@ -252,12 +253,7 @@ func stages(s agent.Stages, start time.Duration) string {
 		ms(s.Total), ms(s.Fetch), ms(s.Render), ms(s.Apply), ms(s.Ack), ms(start))
 }
 
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
+var count = term.Count
 
 // firstFile is the file of the first row: the one to edit.
 func firstFile(rows []local.Row) string {

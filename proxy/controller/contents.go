@@ -66,7 +66,7 @@ func (c *contents) catchUp(ctx context.Context) {
 
 // work reads for everything there is to do. After an error it is all still there.
 func (c *contents) work(ctx context.Context) error {
-	batch := c.todo.take()
+	batch, point := c.todo.take()
 	var reads, dropped incr.Set[kube.Ref]
 	out := make([]kube.Change, 0, len(batch))
 	for _, change := range batch {
@@ -98,7 +98,7 @@ func (c *contents) work(ctx context.Context) error {
 		c.todo.putBack(batch)
 		return err
 	}
-	c.done.put(slices.Concat(read, out)...)
+	c.done.putUpTo(point, slices.Concat(read, out)...)
 	return nil
 }
 

@@ -40,7 +40,8 @@ func TestContentsPassFromOneToAnother(t *testing.T) {
 		c.done.take()
 		c.todo.put(batch...)
 		c.catchUp(t.Context())
-		for _, change := range c.done.take() {
+		changes, _ := c.done.take()
+		for _, change := range changes {
 			if change.Kind == kube.Secret && change.Object == nil {
 				t.Errorf("the Secret is said to be gone after %v", batch)
 			}
@@ -48,7 +49,8 @@ func TestContentsPassFromOneToAnother(t *testing.T) {
 		c.todo.put(kube.Change{Kind: kube.Gateway, Name: second.Name})
 		c.catchUp(t.Context())
 		said := false
-		for _, change := range c.done.take() {
+		changes, _ = c.done.take()
+		for _, change := range changes {
 			said = said || change.Kind == kube.Secret && change.Object == nil
 		}
 		if !said {

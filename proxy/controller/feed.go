@@ -15,6 +15,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"headgate.dev/proxy/kube"
+	"headgate.dev/proxy/live"
+	"headgate.dev/proxy/track"
 )
 
 // lookAgain is the time between two looks for kinds that the API server does not serve.
@@ -33,8 +35,9 @@ type feeds struct {
 	// demand the object has only metadata.
 	seen func(k kube.Kind, o client.Object, gone bool)
 
-	mu      sync.Mutex // guards missing
-	missing map[kube.Kind]bool
+	mu        sync.Mutex // guards what follows
+	missing   map[kube.Kind]bool
+	informers [kube.NumKinds]toolscache.SharedIndexInformer // those that watch; nil where the kind is missing
 }
 
 // start watches all kinds that are there, and returns once they have brought everything.
@@ -112,7 +115,30 @@ func (f *feeds) watch(ctx context.Context, k kube.Kind) (toolscache.InformerSync
 		m.SetGroupVersionKind(gvk)
 		watched = m
 	}
+	informer, err := f.cache.GetInformer(ctx, watched, cache.BlockUntilSynced(false))
+	if err != nil {
+		return nil, fmt.Errorf("watching %s: %w", k, err)
+	}
+	if shared, ok := informer.(toolscache.SharedIndexInformer); ok {
+		f.mu.Lock()
+		f.informers[k] = shared
+		f.mu.Unlock()
+	}
 	return follow(ctx, f.cache, watched, func(o client.Object, gone bool) { f.seen(k, o, gone) })
+}
+
+// points gives up to which version each kind was read, though perhaps not yet told.
+func (f *feeds) points() live.Point {
+	f.mu.Lock()
+	informers := f.informers
+	f.mu.Unlock()
+	out := make(live.Point, kube.NumKinds)
+	for k, informer := range informers {
+		if informer != nil {
+			out[k] = track.Version(informer.LastSyncResourceVersion())
+		}
+	}
+	return out
 }
 
 // follow has seen told everything about the objects of a kind. What it returns tells when everything there is has been told.

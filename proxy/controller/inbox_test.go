@@ -8,6 +8,7 @@ import (
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"headgate.dev/proxy/kube"
+	"headgate.dev/proxy/live"
 )
 
 func change(name string, generation int64) kube.Change {
@@ -23,19 +24,23 @@ func change(name string, generation int64) kube.Change {
 // TestInbox puts changes in, takes them, and puts them back: of one object the newest counts, in the order of the first.
 func TestInbox(t *testing.T) {
 	i := newInbox()
-	i.put(change("x", 1), change("y", 1))
-	i.put(change("x", 2))
+	i.putUpTo(live.Point{3, 1}, change("x", 1), change("y", 1))
+	i.putUpTo(live.Point{2, 4}, change("x", 2))
 	<-i.wake
-	got := i.take()
+	got, point := i.take()
 	if d := cmp.Diff([]kube.Change{change("x", 2), change("y", 1)}, got); d != "" {
+		t.Errorf("want -, got +:\n%s", d)
+	}
+	if d := cmp.Diff(live.Point{3, 4}, point); d != "" {
 		t.Errorf("want -, got +:\n%s", d)
 	}
 	i.put(change("y", 0))
 	i.putBack(got)
-	if d := cmp.Diff([]kube.Change{change("y", 0), change("x", 2)}, i.take()); d != "" {
+	again, _ := i.take()
+	if d := cmp.Diff([]kube.Change{change("y", 0), change("x", 2)}, again); d != "" {
 		t.Errorf("after putting back: want -, got +:\n%s", d)
 	}
-	if left := i.take(); len(left) > 0 {
+	if left, _ := i.take(); len(left) > 0 {
 		t.Errorf("left: %v", left)
 	}
 }

@@ -1,33 +1,22 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/resourceversion"
 
-	"headgate.dev/proxy/engine"
 	"headgate.dev/proxy/kube"
+	"headgate.dev/proxy/live"
+	"headgate.dev/proxy/track"
 )
 
 // Want is an object as somebody wrote it, or its removal.
-type Want struct {
-	Group, Kind string
-	Name        types.NamespacedName
-	// UID of the object that was written or removed. Empty: whichever there is, as it is.
-	UID types.UID
-	// Generation that the object had after it was written; 0 for kinds that have none.
-	Generation int64
-	// ResourceVersion that the object had after it was written, or was last seen to have before it was removed. Without it, a
-	// write that changes no generation (a Service, a Secret) may be taken for one before it, and the removal of an object that this
-	// replica has not seen yet for done.
-	ResourceVersion string
-	// Removed: the object is to be gone.
-	Removed bool
-}
+type Want = track.Want
 
 // Live says how far what somebody wanted has come.
 type Live struct {
@@ -62,109 +51,123 @@ func (l *Live) Everywhere() bool {
 	return true
 }
 
-// Liveness tells what is live. It is for the replica that leads.
+// Liveness tells what is live. It is for the replica that leads: the others know of their own proxies only.
 type Liveness struct {
-	ready chan struct{} // closed when loop is there
-
-	loop *loop
+	tracker *tracker
 }
 
 // Wait waits until this replica has taken in all that is wanted, in this generation or a later one, and every ready Envoy of
-// every Gateway concerned has answered what came of it: with an acknowledgement or a refusal. A Gateway without a ready Envoy is waited for.
-// Objects that have nothing to do with traffic count for nothing. With the context's error it returns how far it has come.
+// every Gateway concerned has answered what came of it: with an acknowledgement or a refusal. A Gateway without a ready Envoy is
+// waited for; one that is gone is not. Objects that have nothing to do with traffic count for nothing. With the context's error it
+// returns how far it has come.
 func (l *Liveness) Wait(ctx context.Context, wants []Want) (Live, error) {
-	select {
-	case <-l.ready:
-	case <-ctx.Done():
-		return Live{}, fmt.Errorf("waiting for the objects of the cluster to be read: %w", ctx.Err())
-	}
-	return l.loop.wait(ctx, wants)
+	return l.tracker.wait(ctx, wants)
 }
 
-// wait is Wait, for a loop that makes steps.
-func (l *loop) wait(ctx context.Context, wants []Want) (Live, error) {
-	epoch, concerns, err := l.taken(ctx, wants)
-	if err != nil || !concerns {
-		return Live{}, err
-	}
-	var live Live
-	for _, g := range l.gateways() {
-		status, err := l.xds.Wait(ctx, fleetOf(g), epoch)
-		live.Gateways = append(live.Gateways, GatewayLive{Gateway: g, Acked: status.Acked, Total: status.Total})
-		for _, r := range status.Refused {
-			for _, ref := range l.behind(fleetOf(g), r.Key) {
-				live.Refused = append(live.Refused, Refused{Object: ref, Gateway: g, Message: r.Message})
-			}
-		}
-		if err != nil {
-			return live, err
-		}
-	}
-	return live, nil
-}
-
-// taken waits until a step has taken in all that is wanted, and returns it.
-func (l *loop) taken(ctx context.Context, wants []Want) (epoch uint64, concerns bool, err error) {
+func (t *tracker) wait(ctx context.Context, wants []Want) (Live, error) {
+	var goal *goal
 	for {
-		next := l.stepped.wait()
+		next := t.news.wait()
+		t.mu.Lock()
 		missing := 0
-		l.read(func(e *engine.Engine) {
-			epoch, missing, concerns = l.epoch, 0, false
-			for i := range wants {
-				kind, known := kube.KindOf(wants[i].Group, wants[i].Kind)
-				concerns = concerns || known
-				if !known {
-					continue
-				}
-				o := e.Snapshot().Object(kube.Ref{Kind: kind, Name: wants[i].Name})
-				if unnamed := o == nil && onDemand[kind]; !unnamed && !wants[i].takenIn(o) {
-					missing++
-				}
-			}
-		})
-		if missing == 0 {
-			return epoch, concerns, nil
+		if goal == nil {
+			goal, missing = t.goal(wants)
+		}
+		var live Live
+		settled := false
+		if goal != nil {
+			live, settled = t.standingOf(goal)
+		}
+		t.mu.Unlock()
+		if settled {
+			return live, nil
 		}
 		select {
 		case <-next:
 		case <-ctx.Done():
-			return epoch, concerns, fmt.Errorf("waiting for %d of %d objects to arrive: %w", missing, len(wants), ctx.Err())
+			if goal == nil {
+				return Live{}, fmt.Errorf("waiting for %d of %d objects to arrive: %w", missing, len(wants), ctx.Err())
+			}
+			return live, fmt.Errorf("waiting for Envoys to answer: %w", ctx.Err())
 		}
 	}
 }
 
-// takenIn tells whether an object as it is kept (nil: not at all) is what is wanted, or something later.
-func (w *Want) takenIn(o kube.Object) bool {
-	switch {
-	case o == nil:
-		return w.Removed
-	case w.UID == "" && !w.Removed:
-		return true
-	case o.GetUID() != w.UID:
-		return w.Removed || later(o.GetResourceVersion(), w.ResourceVersion)
-	case w.Removed:
-		return false
-	default:
-		return o.GetGeneration() >= w.Generation && (w.ResourceVersion == "" || !later(w.ResourceVersion, o.GetResourceVersion()))
+// goal is what the proxies of each fleet concerned must have.
+type goal struct {
+	fleets  map[string][]live.Need
+	objects map[live.Object]bool
+}
+
+// goal says what is to be waited for, as soon as all that is wanted is in; until then how many are missing. The lock is held.
+func (t *tracker) goal(wants []Want) (*goal, int) {
+	if !t.began {
+		return nil, len(wants) // nothing was read yet
 	}
-}
-
-// later tells whether one resource version is known to be later than another.
-func later(a, b string) bool {
-	c, err := resourceversion.CompareResourceVersion(a, b)
-	return err == nil && c > 0
-}
-
-// gateways lists the Gateways of ours, by name.
-func (l *loop) gateways() []types.NamespacedName {
-	var out []types.NamespacedName
-	l.read(func(e *engine.Engine) {
-		for _, g := range e.ListGateways() {
-			out = append(out, g.Name)
+	g := &goal{fleets: map[string][]live.Need{}, objects: map[live.Object]bool{}}
+	p := t.trail.Last()
+	missing := 0
+	for i := range wants {
+		w := &wants[i]
+		kind, known := kube.KindOf(w.Group, w.Kind)
+		if !known {
+			continue
 		}
+		o, in := t.records.Find(kind, w, p)
+		if !in {
+			missing++
+			continue
+		}
+		g.objects[objectOf(kube.Ref{Kind: kind, Name: w.Name})] = true
+		if o == nil {
+			continue
+		}
+		for _, fleet := range o.Fleets {
+			g.need(fleet, live.Need{Stream: int(kind), Version: o.Version})
+		}
+	}
+	if missing > 0 {
+		return nil, missing
+	}
+	return g, 0
+}
+
+// need keeps the latest version of each stream.
+func (g *goal) need(fleet string, n live.Need) {
+	needs := g.fleets[fleet]
+	for i := range needs {
+		if needs[i].Stream == n.Stream {
+			needs[i].Version = max(needs[i].Version, n.Version)
+			return
+		}
+	}
+	g.fleets[fleet] = append(needs, n)
+}
+
+// standingOf says how far the proxies are with a goal. The lock is held.
+func (t *tracker) standingOf(g *goal) (out Live, settled bool) {
+	settled = true
+	for _, fleet := range slices.Sorted(maps.Keys(g.fleets)) {
+		gateway, served := t.gateways[fleet]
+		if !served {
+			continue
+		}
+		standing := t.standing(fleet)
+		count := standing.Count(g.fleets[fleet], g.objects)
+		settled = settled && count.Settled()
+		out.Gateways = append(out.Gateways, GatewayLive{Gateway: gateway, Acked: count.Acked, Total: count.Total})
+		for o, messages := range standing.Refused() {
+			for _, m := range messages {
+				if g.objects[o] {
+					out.Refused = append(out.Refused, Refused{Object: refOf(o), Gateway: gateway, Message: m})
+				}
+			}
+		}
+	}
+	slices.SortFunc(out.Refused, func(a, b Refused) int {
+		return cmp.Or(kube.CompareRefs(a.Object, b.Object), kube.CompareNames(a.Gateway, b.Gateway), cmp.Compare(a.Message, b.Message))
 	})
-	slices.SortFunc(out, kube.CompareNames)
-	return out
+	return out, settled
 }
 
 // signal wakes everybody who waits for the next time that something happens. The zero value is ready.

@@ -30,12 +30,23 @@ var (
 	refusals = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "headgate_xds_refusals_total", Help: "Resources that proxies have refused.",
 	})
+	routeLive = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name:    "headgate_route_live_seconds",
+		Help:    "Time from when this replica saw a generation of a route until every ready Envoy of its Gateways, of all replicas, had acknowledged it. The leader's is what counts.",
+		Buckets: []float64{.002, .005, .01, .02, .05, .1, .2, .5, 1, 2, 5, 10, 30, 60},
+	})
+	gatewayProxies = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "headgate_gateway_proxies", Help: "Ready Envoys of a Gateway, as the leader knows them.",
+	}, []string{"namespace", "gateway"})
+	gatewayProxiesLive = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "headgate_gateway_proxies_live", Help: "Ready Envoys of a Gateway that have acknowledged everything, as the leader knows them.",
+	}, []string{"namespace", "gateway"})
 	register sync.Once // the registry is the process's
 )
 
 func registerMetrics() {
 	register.Do(func() {
-		metrics.Registry.MustRegister(steps, changes, statusWrites, applies, connected, refusals)
+		metrics.Registry.MustRegister(steps, changes, statusWrites, applies, connected, refusals, routeLive, gatewayProxies, gatewayProxiesLive)
 	})
 }
 

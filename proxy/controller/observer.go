@@ -12,6 +12,8 @@ import (
 type observer struct {
 	log    *slog.Logger
 	behind func(fleet string, key envoy.Key) []kube.Ref
+	// refused is told the fleet.
+	refused func(fleet string)
 }
 
 // Connected implements xds.Observer.
@@ -28,11 +30,12 @@ func (o *observer) Ready(id xds.Identity) {
 // Nacked implements xds.Observer.
 func (o *observer) Nacked(id xds.Identity, key envoy.Key, message string) {
 	refusals.Inc()
-	var routes []string
+	var objects []string
 	for _, ref := range o.behind(id.Fleet, key) {
-		routes = append(routes, ref.Kind.String()+" "+ref.Name.String())
+		objects = append(objects, ref.Kind.String()+" "+ref.Name.String())
 	}
-	o.log.Error("proxy refuses a resource", "gateway", id.Fleet, "proxy", id.Proxy, "resource", key.Name, "routes", routes, "message", message)
+	o.log.Error("proxy refuses a resource", "gateway", id.Fleet, "proxy", id.Proxy, "resource", key.Name, "from", objects, "message", message)
+	o.refused(id.Fleet)
 }
 
 // Disconnected implements xds.Observer.

@@ -21,7 +21,9 @@ import (
 	"headgate.dev/proxy/engine"
 	"headgate.dev/proxy/fleet"
 	"headgate.dev/proxy/kube"
+	"headgate.dev/proxy/live"
 	"headgate.dev/proxy/pki"
+	"headgate.dev/proxy/track"
 	"headgate.dev/proxy/xds"
 )
 
@@ -38,14 +40,15 @@ type replica struct {
 	authority *authority
 	writer    *writer
 	fleets    *fleets
-	liveness  *Liveness
+	tracker   *tracker
+	door      *pki.Door     // as soon as the first step is made
 	stepped   chan struct{} // closed after the first step
 	serving   chan struct{} // closed when proxies can call
 }
 
 func newReplica(m manager.Manager, o Options) *replica {
 	r := &replica{
-		o: o, manager: m, book: newBook(), stepped: make(chan struct{}), serving: make(chan struct{}), liveness: &Liveness{ready: make(chan struct{})},
+		o: o, manager: m, book: newBook(), stepped: make(chan struct{}), serving: make(chan struct{}),
 		contents: &contents{reader: m.GetAPIReader(), log: named(o.Log, "contents"), todo: newInbox(), done: newInbox()},
 	}
 	r.feeds = &feeds{cache: m.GetCache(), mapper: m.GetRESTMapper(), log: named(o.Log, "feeds"), seen: r.seen}
@@ -60,7 +63,9 @@ func newReplica(m manager.Manager, o Options) *replica {
 		settings: r.settings, known: map[types.NamespacedName]*applied{},
 		queue: queue[types.NamespacedName]{name: "fleets", workers: 4},
 	}
+	r.tracker = newTracker(o.Pod, func(refs ...kube.Ref) { r.statusOf(refs) })
 	r.writer = &writer{
+		live:       r.tracker,
 		controller: o.Controller, client: m.GetClient(), book: r.book, log: named(o.Log, "status"), now: time.Now, facts: r.fleets.facts,
 		written: map[types.NamespacedName]time.Time{}, queue: queue[kube.Ref]{name: "status", workers: 4},
 	}
@@ -105,10 +110,12 @@ func (r *replica) seen(k kube.Kind, o client.Object, gone bool) {
 	if !gone && !onDemand[k] {
 		c.Object = o
 	}
+	// The object of a removal has the version of the removal.
+	point := live.Point(nil).With(int(k), track.Version(o.GetResourceVersion()))
 	if r.contents.concerns(k) {
-		r.contents.todo.put(c)
+		r.contents.todo.putUpTo(point, c)
 	} else {
-		r.contents.done.put(c)
+		r.contents.done.putUpTo(point, c)
 	}
 	if k == kube.Service || k == kube.ConfigMap {
 		r.fleets.seen(k.String(), o, gone)
@@ -143,24 +150,25 @@ func (r *replica) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l := &loop{
-		inbox: r.contents.done, log: named(r.o.Log, "loop"), effects: r.effects, fleets: map[string]struct{}{},
-		engine: engine.New(engine.Options{Controller: string(r.o.Controller)}),
-	}
+	l := newLoop(r.contents.done, named(r.o.Log, "loop"), string(r.o.Controller))
+	l.effects = r.effects
 	l.xds = xds.New(xds.Options{
 		Authenticate: authenticate(door), TLS: door.Mutual(),
-		Observer: &observer{log: named(r.o.Log, "xds"), behind: l.behind},
+		Observer: &observer{log: named(r.o.Log, "xds"), behind: l.behind, refused: l.refuse},
+		Changed:  r.tracker.touch, Followers: followers(door, r.tracker),
 	})
+	r.tracker.xds, r.tracker.behind, r.tracker.pinned, r.tracker.settle = l.xds, l.behind, l.pinned, l.settle
+	l.taken, r.door = r.tracker.taken, door
 	if err := registerServer(l.xds); err != nil {
 		r.o.Log.Debug("another server's counts are shown", "error", err)
 	}
 	l.next()
-	r.liveness.loop = l
-	close(r.liveness.ready)
 	close(r.stepped)
 	r.o.Log.Info("the cluster is read", "took", time.Since(start).Round(time.Millisecond).String(), "image", r.o.Image)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { l.run(ctx); return nil })
+	group.Go(func() error { r.tracker.run(ctx); return nil })
+	group.Go(func() error { r.progress(ctx); return nil })
 	group.Go(func() error { r.contents.run(ctx); return nil })
 	group.Go(func() error { r.feeds.lookForMissing(ctx); return nil })
 	group.Go(func() error { return r.serve(ctx, l.xds, door) })
@@ -214,10 +222,45 @@ func (r *replica) class(ctx context.Context, name types.NamespacedName) (string,
 	return string(g.Spec.GatewayClassName), nil
 }
 
+// statusOf has the status of those objects looked at that have one of ours.
+func (r *replica) statusOf(refs []kube.Ref) {
+	for _, ref := range refs {
+		if ref.Kind == kube.Gateway || isRoute(ref.Kind) {
+			r.writer.changed(ref)
+		}
+	}
+}
+
+// progress passes on up to where kinds were read, until ctx ends, for those of which nothing happens: what was read a second ago
+// has been told.
+func (r *replica) progress(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	var before live.Point
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		for k, version := range before {
+			to := r.contents.done
+			if r.contents.concerns(kube.Kind(k)) {
+				to = r.contents.todo
+			}
+			to.putUpTo(live.Point(nil).With(k, version))
+		}
+		before = r.feeds.points()
+	}
+}
+
 // effects takes what a step brought, but for what goes to proxies.
 func (r *replica) effects(_ uint64, e *engine.Effects) {
 	refs := r.book.note(e)
 	r.writer.changed(refs...)
+	for _, set := range e.Left {
+		r.writer.changed(kube.Ref{Kind: kube.ListenerSet, Name: set})
+	}
 	for _, ref := range refs {
 		if ref.Kind == kube.Gateway {
 			r.fleets.queue.add(ref.Name)
@@ -240,7 +283,10 @@ func (r *replica) read(ctx context.Context) error {
 		if kind == "" {
 			kind = "Deployment"
 		}
-		has, err := follow(ctx, r.manager.GetCache(), o, func(o client.Object, gone bool) { r.fleets.seen(kind, o, gone) })
+		has, err := follow(ctx, r.manager.GetCache(), o, func(o client.Object, gone bool) {
+			r.fleets.seen(kind, o, gone)
+			r.podsOf(o, gone)
+		})
 		if err != nil {
 			return err
 		}
@@ -250,6 +296,18 @@ func (r *replica) read(ctx context.Context) error {
 		return fmt.Errorf("reading the fleets of the cluster: %w", context.Cause(ctx))
 	}
 	return nil
+}
+
+// podsOf keeps how many pods of a fleet are ready.
+func (r *replica) podsOf(o client.Object, gone bool) {
+	d, ok := o.(*appsv1.Deployment)
+	if gateway := o.GetAnnotations()[fleet.GatewayAnnotation]; ok && gateway != "" {
+		ready := int(d.Status.ReadyReplicas)
+		if gone {
+			ready = 0
+		}
+		r.tracker.ready(types.NamespacedName{Namespace: d.Namespace, Name: gateway}, d.Name, ready)
+	}
 }
 
 func metadata(version, kind string) client.Object {
@@ -278,6 +336,15 @@ func (l *leader) Start(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { l.writer.queue.run(ctx); return nil })
 	group.Go(func() error { l.fleets.queue.run(ctx); return nil })
+	group.Go(func() error { l.tracker.lead(ctx); return nil })
+	group.Go(func() error {
+		p := &peers{
+			client: l.manager.GetClient(), namespace: l.o.Namespace, name: l.o.Service, self: l.o.Pod, port: portNumber(l.o.XDSAddress),
+			door: l.door, tracker: l.tracker, log: named(l.o.Log, "peers"),
+		}
+		p.run(ctx)
+		return nil
+	})
 	group.Go(func() error { return l.leftovers(ctx) })
 	return group.Wait()
 }

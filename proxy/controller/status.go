@@ -19,6 +19,7 @@ import (
 	"headgate.dev/proxy/kube"
 	"headgate.dev/proxy/resolve"
 	"headgate.dev/proxy/resolve/backend"
+	"headgate.dev/proxy/resolve/condition"
 	"headgate.dev/proxy/resolve/gateway"
 )
 
@@ -38,6 +39,7 @@ type writer struct {
 	log        *slog.Logger
 	// facts gives what is known of a Gateway's proxies.
 	facts func(context.Context, *gwv1.Gateway) (gateway.Facts, error)
+	live  *tracker
 	now   func() time.Time
 	queue queue[kube.Ref]
 
@@ -56,8 +58,10 @@ func (w *writer) write(ctx context.Context, ref kube.Ref) (again time.Duration, 
 		again, err = w.gateway(ctx, ref.Name)
 	case kube.BackendTLSPolicy:
 		err = w.policy(ctx, ref.Name)
+	case kube.ListenerSet:
+		err = w.orphan(ctx, ref.Name)
 	default:
-		err = w.route(ctx, ref)
+		again, err = w.route(ctx, ref)
 	}
 	if apierrors.IsConflict(err) {
 		return catchUp, nil
@@ -112,19 +116,69 @@ func (w *writer) policy(ctx context.Context, name types.NamespacedName) error {
 	return err
 }
 
+// orphan writes the status of a ListenerSet that was a Gateway's of ours. If its Gateway is ours, that writes it; if it is
+// somebody else's, they do.
+func (w *writer) orphan(ctx context.Context, name types.NamespacedName) error {
+	var set gwv1.ListenerSet
+	if err := w.client.Get(ctx, name, &set); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	parent, ok := kube.GatewayOfSet(&set)
+	if _, ours := w.book.gateway(parent); !ok || ours {
+		return nil
+	}
+	switch err := w.client.Get(ctx, parent, &gwv1.Gateway{}); {
+	case err == nil:
+		return nil
+	case !apierrors.IsNotFound(err):
+		return err
+	}
+	_, err := update(ctx, w.client, name, &gwv1.ListenerSet{}, func(o *gwv1.ListenerSet) (*gwv1.ListenerSetStatus, gwv1.ListenerSetStatus) {
+		return &o.Status, gateway.OrphanStatus(o.Generation, parent.String(), o.Status, w.stamp())
+	})
+	return err
+}
+
 // route writes the status of a route of any kind. One that the book does not have has no parent of ours: what we wrote before goes.
-func (w *writer) route(ctx context.Context, ref kube.Ref) error {
+// A new generation waits a moment for the answers of Envoys, so that it is written once.
+func (w *writer) route(ctx context.Context, ref kube.Ref) (again time.Duration, err error) {
 	state, ours := w.book.route(ref)
-	_, err := update(ctx, w.client, ref.Name, kube.New(ref.Kind).(client.Object), func(o client.Object) (*gwv1.RouteStatus, gwv1.RouteStatus) {
+	if ours {
+		if wait := w.underWay(ref, state.Result); wait > 0 {
+			return wait, nil
+		}
+	}
+	_, err = update(ctx, w.client, ref.Name, kube.New(ref.Kind).(client.Object), func(o client.Object) (*gwv1.RouteStatus, gwv1.RouteStatus) {
 		at := routeStatus(o)
 		r := state.Result
 		if !ours {
 			r = &resolve.RouteResult{Kind: ref.Kind, Name: ref.Name}
 		}
 		facts := resolve.RouteFacts{Controller: w.controller, Problems: state.Problems, Silent: state.Silent}
+		facts.Live = func(gateway types.NamespacedName, there *metav1.Condition) *condition.Condition {
+			v := w.live.route(ref, r.Generation, gateway)
+			c, later := v.condition(there != nil, there != nil && there.ObservedGeneration < r.Generation)
+			if later > 0 && (again == 0 || later < again) {
+				again = later
+			}
+			return c
+		}
 		return at, resolve.RouteStatus(r, facts, *at, w.stamp())
 	})
-	return err
+	return again, err
+}
+
+// underWay gives how long the status of a route may wait yet for the answers of Envoys.
+func (w *writer) underWay(ref kube.Ref, r *resolve.RouteResult) (wait time.Duration) {
+	for i := range r.Parents {
+		if len(r.Parents[i].Listeners) == 0 {
+			continue
+		}
+		if v := w.live.route(ref, r.Generation, r.Parents[i].Gateway); v.served && !v.live && v.refused == "" {
+			wait = max(wait, together-v.age)
+		}
+	}
+	return wait
 }
 
 // routeStatus is the status of a route of any kind.
@@ -172,7 +226,7 @@ func (w *writer) gateway(ctx context.Context, name types.NamespacedName) (time.D
 	if err != nil {
 		return 0, err
 	}
-	facts.Attached = attached(&state, types.NamespacedName{})
+	facts.Attached, facts.Live = attached(&state, types.NamespacedName{}), w.live.gateway(name)
 	wrote, err := update(ctx, w.client, name, &o, func(o *gwv1.Gateway) (*gwv1.GatewayStatus, gwv1.GatewayStatus) {
 		return &o.Status, gateway.Status(state.Result, facts, o.Status, w.stamp())
 	})

@@ -4,7 +4,9 @@ import (
 	"slices"
 	"testing"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"headgate.dev/proxy/kube"
 	"headgate.dev/proxy/kube/kubetest"
@@ -57,5 +59,28 @@ func TestConcernOfWhatIsThere(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestLeft: a ListenerSet that names another Gateway, or whose Gateway goes, is said to have left.
+func TestLeft(t *testing.T) {
+	s := newShared(t)
+	set := &gwv1.ListenerSet{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "s", Generation: 1, ResourceVersion: "1"}}
+	set.Spec.ParentRef.Name = "g"
+	set.Spec.Listeners = []gwv1.ListenerEntry{{Name: "more", Port: 81, Protocol: gwv1.HTTPProtocolType}}
+	name := types.NamespacedName{Namespace: "a", Name: "s"}
+	if e := s.Step([]kube.Change{kube.ChangeOf(kube.ListenerSet, set)}); len(e.Left) > 0 {
+		t.Errorf("when it comes: %v", e.Left)
+	}
+	moved := set.DeepCopy()
+	moved.Generation, moved.ResourceVersion, moved.Spec.ParentRef.Name = 2, "2", "nobody"
+	if e := s.Step([]kube.Change{kube.ChangeOf(kube.ListenerSet, moved)}); !slices.Equal(e.Left, []types.NamespacedName{name}) {
+		t.Errorf("when it names another: %v", e.Left)
+	}
+	set.Generation, set.ResourceVersion = 3, "3"
+	s.Step([]kube.Change{kube.ChangeOf(kube.ListenerSet, set)})
+	gone := kube.Change{Kind: kube.Gateway, Name: types.NamespacedName{Namespace: "a", Name: "g"}}
+	if e := s.Step([]kube.Change{gone}); !slices.Equal(e.Left, []types.NamespacedName{name}) {
+		t.Errorf("when its Gateway goes: %v", e.Left)
 	}
 }

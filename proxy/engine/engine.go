@@ -98,12 +98,14 @@ type ListenerChange struct {
 // Effects is what has to be done about a batch of changes. Everything is sorted, so that the same batch on the same
 // state gives the same effects.
 type Effects struct {
-	XDS       []Change  // by fleet, type and name: the order in which they may be sent
-	Concerns  []Concern // by object and fleet
-	Classes   []gateway.Class
-	Gateways  []GatewayState
-	Routes    []RouteState
-	Policies  []PolicyState
+	XDS      []Change  // by fleet, type and name: the order in which they may be sent
+	Concerns []Concern // by object and fleet
+	Classes  []gateway.Class
+	Gateways []GatewayState
+	Routes   []RouteState
+	Policies []PolicyState
+	// Left are ListenerSets that a Gateway of ours had and has no more, by name. Another one may have them.
+	Left      []types.NamespacedName
 	Hosts     []HostChange
 	Listeners []ListenerChange
 }
@@ -132,7 +134,11 @@ type Engine struct {
 	secrets        incr.Relation[secretUser, fleetSecret]
 	backends       map[types.NamespacedName]map[fleetCluster]struct{} // the clusters in use of a Service
 
-	published map[fleetKey]string // the version of everything that is in Envoy or on its way
+	published map[fleetKey]publication
+	steps     uint64 // how many were made
+
+	before map[kube.Ref]*resolve.RouteResult // routes as they were before they changed last, until that is settled
+	pins   map[kube.Ref]*pin                 // those in quarantine
 }
 
 type fleetCluster struct {
@@ -163,7 +169,9 @@ func New(o Options) *Engine {
 		problems:  map[kube.Ref]map[model.HostID][]resolve.Problem{},
 		attached:  map[types.NamespacedName]map[APIListener]int32{},
 		backends:  map[types.NamespacedName]map[fleetCluster]struct{}{},
-		published: map[fleetKey]string{},
+		published: map[fleetKey]publication{},
+		before:    map[kube.Ref]*resolve.RouteResult{},
+		pins:      map[kube.Ref]*pin{},
 	}
 }
 
@@ -183,10 +191,12 @@ type step struct {
 	mixesDirty     dirty[model.ListenerID]
 	clustersDirty  dirty[fleetCluster]
 	secretsDirty   dirty[fleetSecret] // those that something stopped to name
+	trial          *trial             // what the step is for, if it is one
 	concerns       incr.Set[Concern]
 	lastConcern    concerned
 	statusDirty    incr.Set[types.NamespacedName] // Gateways
 	routeStatus    incr.Set[kube.Ref]
+	setsLeft       incr.Set[types.NamespacedName]
 	policiesDirty  incr.Set[types.NamespacedName]
 }
 
@@ -201,6 +211,7 @@ func (e *Engine) Step(changes []kube.Change) Effects {
 }
 
 func (e *Engine) newStep() *step {
+	e.steps++
 	s := &step{Engine: e}
 	s.gatewaysDirty.now, s.routesDirty.now, s.hostsDirty.now, s.tablesDirty.now = &s.now, &s.now, &s.now, &s.now
 	s.listenersDirty.now, s.mixesDirty.now, s.clustersDirty.now, s.secretsDirty.now = &s.now, &s.now, &s.now, &s.now
@@ -228,10 +239,14 @@ func (s *step) work() {
 func (s *step) put(fleet string, r envoy.Resource) {
 	s.concern(fleet)
 	k := fleetKey{fleet, r.Key}
-	if s.published[k] == r.Version {
+	if s.published[k].version == r.Version {
 		return
 	}
-	s.published[k] = r.Version
+	p := publication{version: r.Version, step: s.steps, because: s.now}
+	if s.trial != nil && s.trial.key == k && len(s.trial.suspects) > 1 {
+		p.trial = s.trial
+	}
+	s.published[k] = p
 	s.XDS = append(s.XDS, Change{Fleet: fleet, Resource: r})
 }
 

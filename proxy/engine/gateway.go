@@ -2,6 +2,7 @@ package engine
 
 import (
 	"reflect"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -26,6 +27,7 @@ func (s *step) gateway(name types.NamespacedName) {
 		s.gateways[name] = now
 		hosts = now.Hosts
 	}
+	s.left(old, now)
 	fleet := s.options.Fleet(name)
 	s.tablesOf(name, old, now)
 	s.socketsOf(old)
@@ -37,6 +39,19 @@ func (s *step) gateway(name types.NamespacedName) {
 	s.hostsDirty.Add(removed...)
 	if !gateway.SameForRoutes(old, now) {
 		s.routesOfGateway(name, old)
+	}
+}
+
+// left notes the ListenerSets that a Gateway has no more.
+func (s *step) left(old, now *gateway.Result) {
+	if old == nil {
+		return
+	}
+	for i := range old.Sets {
+		set := old.Sets[i].Name
+		if now == nil || !slices.ContainsFunc(now.Sets, func(n gateway.ListenerSet) bool { return n.Name == set }) {
+			s.setsLeft.Add(set)
+		}
 	}
 }
 

@@ -91,7 +91,7 @@ func (s *step) resolveHost(id model.HostID, g *gateway.Result) *model.Host {
 	refs := s.routeHosts.Users(id, kube.CompareRefs)
 	contributions := make([]resolve.Contribution, 0, len(refs))
 	for _, ref := range refs {
-		r := s.routes[ref]
+		r := s.served(ref)
 		i := slices.IndexFunc(r.Attachments, func(a resolve.Attachment) bool { return a.Host == id })
 		contributions = append(contributions, resolve.Contribution{Route: r, Specificity: r.Attachments[i].Specificity})
 	}

@@ -54,7 +54,7 @@ func (s *step) l4Contributions(socket *model.Listener) []resolve.L4Contribution 
 	}
 	var out []resolve.L4Contribution
 	for _, ref := range s.routeListeners.Users(socket.ID(), kube.CompareRefs) {
-		r := s.routes[ref]
+		r := s.served(ref)
 		for i := range r.L4 {
 			if r.L4[i].Listener == socket.ID() {
 				out = append(out, resolve.L4Contribution{Route: r, Attachment: &r.L4[i]})

@@ -26,8 +26,14 @@ func (s *step) route(ref kube.Ref) {
 		s.count(old, -1)
 		s.count(now, 1)
 	}
+	s.release(ref, old, now)
+	s.serve(ref)
+	s.policiesOf(ref, old, now)
+}
 
-	u := s.uses(now)
+// serve brings what a route makes use of to what it is, and marks that.
+func (s *step) serve(ref kube.Ref) {
+	u := s.uses(s.served(ref))
 	_, left := s.routeHosts.Put(ref, u.hosts)
 	s.hostsDirty.Add(left...)
 	s.hostsDirty.Add(u.hosts...)
@@ -41,7 +47,6 @@ func (s *step) route(ref kube.Ref) {
 	for _, c := range removed {
 		s.dropCluster(c)
 	}
-	s.policiesOf(ref, old, now)
 }
 
 // policiesOf marks the policies of the Services that a route names, if the route matters to them in another way than before.

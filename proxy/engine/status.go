@@ -53,6 +53,7 @@ func listenersOf(r *resolve.RouteResult) []attachedTo {
 
 // states lists everything whose status may have to be written.
 func (s *step) states() {
+	s.Left = s.setsLeft.Sorted(kube.CompareNames)
 	for _, name := range s.statusDirty.Sorted(kube.CompareNames) {
 		s.Gateways = append(s.Gateways, GatewayState{Name: name, Result: s.gateways[name], Attached: maps.Clone(s.attached[name])})
 	}

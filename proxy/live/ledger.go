@@ -94,6 +94,15 @@ func (l *Ledger) Drop(name string) { delete(l.replicas, name) }
 // Replicas lists those that something is known of.
 func (l *Ledger) Replicas() []string { return slices.Sorted(maps.Keys(l.replicas)) }
 
+// Said gives a whole report of what a replica has said.
+func (l *Ledger) Said(name string) Report {
+	r := Report{Whole: true, Fleets: map[string][]Proxy{}}
+	if at := l.replicas[name]; at != nil {
+		r.Point, r.Fleets = at.point, maps.Clone(at.fleets)
+	}
+	return r
+}
+
 // at gives the proxy with its point said outright.
 func (p Proxy) at(replica Point) Proxy {
 	if !p.Behind {

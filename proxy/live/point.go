@@ -11,6 +11,16 @@ func (p Point) Covers(stream int, version uint64) bool {
 	return version == 0 || stream < len(p) && p[stream] >= version
 }
 
+// Has tells whether everything is in that is in at another point.
+func (p Point) Has(q Point) bool {
+	for stream, version := range q {
+		if !p.Covers(stream, version) {
+			return false
+		}
+	}
+	return true
+}
+
 // With gives the point at which a stream is at a version, if it is not further.
 func (p Point) With(stream int, version uint64) Point {
 	if p.Covers(stream, version) {
@@ -20,6 +30,14 @@ func (p Point) With(stream int, version uint64) Point {
 	copy(out, p)
 	out[stream] = version
 	return out
+}
+
+// Join gives what is in at one of two points.
+func (p Point) Join(q Point) Point {
+	for stream, version := range q {
+		p = p.With(stream, version)
+	}
+	return p
 }
 
 // Meet gives what is in at both points.

@@ -114,6 +114,14 @@ func (b *httpRules) rule(i int, rule *gwv1.HTTPRouteRule, matches int, read matc
 	}
 }
 
+// unforwarded is what requests get where there is no backend at all, none that is valid, or none with a weight (HTTPRouteRule.backendRefs).
+func (b *httpRules) unforwarded(rule *gwv1.HTTPRouteRule) int {
+	if b.notFound && len(rule.BackendRefs) == 0 {
+		return statusNotFound
+	}
+	return b.unavailable
+}
+
 // action is a rule's template without source and match. prefixes tells whether every match compares a prefix.
 func (b *httpRules) action(i int, rule *gwv1.HTTPRouteRule, prefixes bool) (model.Route, *fault) {
 	var out model.Route
@@ -138,11 +146,8 @@ func (b *httpRules) action(i int, rule *gwv1.HTTPRouteRule, prefixes bool) (mode
 	switch {
 	case fs.redirect != nil:
 		out.Redirect = fs.redirect
-	case forward == nil && b.notFound && len(rule.BackendRefs) == 0:
-		return model.Route{Status: statusNotFound}, nil
 	case forward == nil:
-		// No backend at all, none that is valid, or none with a weight (HTTPRouteRule.backendRefs).
-		return model.Route{Status: b.unavailable}, nil
+		return model.Route{Status: b.unforwarded(rule)}, nil
 	default:
 		forward.Rewrite, forward.Mirrors = fs.rewrite, append(fs.mirrors, forward.Mirrors...)
 		hoist(forward)

@@ -5,7 +5,9 @@ import (
 	"reflect"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"headgate.dev/proxy/model"
@@ -18,6 +20,9 @@ type RouteFacts struct {
 	Controller gwv1.GatewayController
 	// Problems are the templates that could not be translated; their rules count as dropped.
 	Problems []Problem
+	// Live is what is known of the Envoys of a parent's Gateway, for a parent that takes the route; nil, or nil from it: what the
+	// condition says stays. existing is the condition that is there, or nil.
+	Live func(gateway types.NamespacedName, existing *metav1.Condition) *condition.Condition
 	// Silent are the clusters that the route names and that have no endpoint: what is resolved, and yet answers nobody.
 	Silent []model.ClusterID
 }
@@ -36,9 +41,18 @@ func RouteStatus(r *RouteResult, f RouteFacts, existing gwv1.RouteStatus, now me
 			conditions = v.conditions(r.Parents[i].attached)
 		}
 		conditions = f.silence(conditions)
+		ours := routeConditions
+		switch {
+		case len(r.Parents[i].Listeners) == 0:
+			ours = notLive
+		case f.Live != nil:
+			if c := f.Live(r.Parents[i].Gateway, meta.FindStatusCondition(before, condition.Live)); c != nil {
+				conditions = append(slices.Clip(conditions), *c)
+			}
+		}
 		return gwv1.RouteParentStatus{
 			ParentRef: r.Parents[i].Ref, ControllerName: f.Controller,
-			Conditions: condition.Merge(before, conditions, routeConditions, condition.Stamp{Generation: r.Generation, Now: now}),
+			Conditions: condition.Merge(before, conditions, ours, condition.Stamp{Generation: r.Generation, Now: now}),
 		}
 	}
 	for i := range existing.Parents {
@@ -79,8 +93,11 @@ func (f *RouteFacts) silence(conditions []condition.Condition) []condition.Condi
 	return out
 }
 
-// routeConditions are the types of ours that are not always there.
-var routeConditions = []string{string(gwv1.RouteConditionPartiallyInvalid)}
+// The types of ours that are not always there; a route that is attached to nothing is live nowhere.
+var (
+	routeConditions = []string{string(gwv1.RouteConditionPartiallyInvalid)}
+	notLive         = append([]string{condition.Live}, routeConditions...)
+)
 
 // with adds the rules that could not be translated.
 func (v *verdict) with(problems []Problem) *verdict {

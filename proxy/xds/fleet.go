@@ -12,6 +12,7 @@ import (
 
 // fleet is the proxies that get the same configuration.
 type fleet struct {
+	name    string
 	options Options
 	ctx     context.Context // ends the streams, with its cause
 	end     context.CancelCauseFunc
@@ -28,9 +29,9 @@ type fleet struct {
 	first   sync.Once
 }
 
-func newFleet(ctx context.Context, o Options) *fleet {
+func newFleet(ctx context.Context, name string, o Options) *fleet {
 	f := &fleet{
-		options: o, loaded: make(chan struct{}),
+		name: name, options: o, loaded: make(chan struct{}),
 		state: newState(), live: live.NewFleet(compareKeys),
 		streams: map[string]*stream{}, away: map[string]*absence{}, changed: make(chan struct{}),
 	}
@@ -70,8 +71,15 @@ func (f *fleet) changes() <-chan struct{} {
 	return f.changed
 }
 
+func (f *fleet) states() []State {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.live.States()
+}
+
 // notify wakes who waits for changes. The lock is held.
 func (f *fleet) notify() {
+	f.options.Changed(f.name)
 	if f.waited {
 		close(f.changed)
 		f.changed, f.waited = make(chan struct{}), false

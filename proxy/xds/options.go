@@ -36,6 +36,10 @@ type Options struct {
 	TLS *tls.Config
 	// Observer is told what happens on streams; nil: nobody.
 	Observer Observer
+	// Changed is told that States of a fleet may say something else; nil: nobody. It must neither wait nor call the Server.
+	Changed func(fleet string)
+	// Followers are those who may follow this server, see Follow; nil: nobody.
+	Followers *Followers
 	// RemoveAfter is how long a removed cluster stays on a proxy, for requests that wait for a retry. 0: 20 s.
 	RemoveAfter time.Duration
 	// ForgetAfter is how long a ready proxy whose stream broke counts as one that serves what it has. 0: 10 s.
@@ -61,6 +65,9 @@ type Status struct {
 	Refused []Refusal
 }
 
+// State is how far one proxy is.
+type State = live.State[envoy.Key]
+
 // Refusal is a resource a proxy refuses, with the proxy's words.
 type Refusal = live.Refusal[envoy.Key]
 
@@ -78,6 +85,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Observer == nil {
 		o.Observer = nobody{}
+	}
+	if o.Changed == nil {
+		o.Changed = func(string) {}
 	}
 	return o
 }

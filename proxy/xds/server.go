@@ -65,6 +65,9 @@ func New(o Options) *Server {
 	s := &Server{options: o.withDefaults(), grpc: grpc.NewServer(opts...), fleets: map[string]*fleet{}}
 	s.ctx, s.end = context.WithCancelCause(context.Background())
 	discovery.RegisterAggregatedDiscoveryServiceServer(s.grpc, s)
+	if o.Followers != nil {
+		s.grpc.RegisterService(&followService, s)
+	}
 	return s
 }
 
@@ -101,6 +104,17 @@ func (s *Server) Publish(fleet string, epoch uint64, changes []Change) {
 // Status says how far an epoch has come in a fleet.
 func (s *Server) Status(fleet string, epoch uint64) Status {
 	return s.fleet(fleet).status(epoch)
+}
+
+// States says how far each proxy of a fleet is, by name.
+func (s *Server) States(fleet string) []State {
+	s.mu.Lock()
+	f := s.fleets[fleet]
+	s.mu.Unlock()
+	if f == nil {
+		return nil
+	}
+	return f.states()
 }
 
 // Wait waits until an epoch is settled: at least one proxy is ready, and every ready one has answered. With the
@@ -142,6 +156,7 @@ func (s *Server) Drop(fleet string) {
 	s.mu.Unlock()
 	if f != nil {
 		f.drop()
+		s.options.Changed(fleet)
 	}
 }
 
@@ -151,7 +166,7 @@ func (s *Server) fleet(name string) *fleet {
 	defer s.mu.Unlock()
 	f := s.fleets[name]
 	if f == nil {
-		f = newFleet(s.ctx, s.options)
+		f = newFleet(s.ctx, name, s.options)
 		s.fleets[name] = f
 	}
 	return f
@@ -179,18 +194,22 @@ func (s *Server) authenticate(ctx context.Context) (Identity, error) {
 	if s.options.Authenticate == nil {
 		return Identity{}, status.Error(codes.Unauthenticated, "no proxy may connect: the server has no way to tell who calls")
 	}
-	var p Peer
+	p := peerOf(ctx)
+	id, err := s.options.Authenticate(ctx, p)
+	if err != nil {
+		return Identity{}, status.Errorf(codes.Unauthenticated, "telling who calls from %v: %v", p.Addr, err)
+	}
+	return id, nil
+}
+
+func peerOf(ctx context.Context) (p Peer) {
 	if from, ok := peer.FromContext(ctx); ok {
 		p.Addr = from.Addr
 		if info, ok := from.AuthInfo.(credentials.TLSInfo); ok {
 			p.TLS = &info.State
 		}
 	}
-	id, err := s.options.Authenticate(ctx, p)
-	if err != nil {
-		return Identity{}, status.Errorf(codes.Unauthenticated, "telling who calls from %v: %v", p.Addr, err)
-	}
-	return id, nil
+	return p
 }
 
 // countedWire counts what goes through.

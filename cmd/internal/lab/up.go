@@ -40,6 +40,11 @@ type Event struct {
 	} `json:"listeners"`
 	// Hidden are rules that no request reaches.
 	Hidden []struct{ From, ByFrom string } `json:"hidden"`
+	// Branch is one beside what is served, URLs where what it changes is.
+	Branch       string    `json:"branch"`
+	URLs         []string  `json:"urls"`
+	NotPreviewed []Problem `json:"notPreviewed"`
+	Gone         bool      `json:"gone"`
 	// At is when the line was read.
 	At time.Time `json:"-"`
 }

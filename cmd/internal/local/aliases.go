@@ -29,8 +29,8 @@ const (
 // alias is a second way to what a route says: at NAME.localhost, which every browser finds on this machine. It is a route of
 // its own beside the one of the tree, so that nothing that is said about that one changes.
 type alias struct {
-	source kube.Object // the route of the tree; never written to
-	host   string
+	source kube.Object // the route of the tree, or of a preview; never written to
+	host   string      // empty: those of the source
 	front  front
 }
 
@@ -83,7 +83,7 @@ type candidate struct {
 
 func (w *world) wantedAliases() map[kube.Ref]alias {
 	w.conflicts = nil
-	wanted := map[kube.Ref]alias{}
+	wanted := w.wantedPreviews()
 	if w.noAliases || len(w.routes) > MaxAliases {
 		return wanted
 	}
@@ -255,6 +255,9 @@ func (a alias) route(name types.NamespacedName) kube.Object {
 	parents := gwv1.CommonRouteSpec{ParentRefs: []gwv1.ParentReference{{
 		Namespace: &namespace, Name: gwv1.ObjectName(a.front.gateway.Name), SectionName: &section}}}
 	hosts := []gwv1.Hostname{gwv1.Hostname(a.host)}
+	if a.host == "" {
+		hosts = hostnamesOf(a.source)
+	}
 	if r, ok := a.source.(*gwv1.GRPCRoute); ok {
 		return &gwv1.GRPCRoute{ObjectMeta: meta, Spec: gwv1.GRPCRouteSpec{CommonRouteSpec: parents, Hostnames: hosts, Rules: r.Spec.Rules}}
 	}

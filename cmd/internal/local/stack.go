@@ -85,6 +85,7 @@ type Stack struct {
 	retired  map[servicePort]time.Time // when a port was first seen without a route
 	set      *object.Set
 	before   *object.Set // what was held before the last Apply
+	previews *object.Set // what is held beside it
 	epoch    uint64
 	effects  engine.Effects // of the last Apply
 }

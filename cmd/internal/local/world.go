@@ -44,6 +44,8 @@ type world struct {
 	aliases      map[kube.Ref]alias
 	aliasGateway bool // some alias needs it
 	conflicts    []aliasConflict
+
+	previews, nextPreviews map[kube.Ref]kube.Object // routes of previews: what is there, and what complete makes of it
 }
 
 var (
@@ -69,6 +71,7 @@ func (w *world) complete(changes []kube.Change, now time.Time) []kube.Change {
 	for i := range changes {
 		w.note(&changes[i], &dirty)
 	}
+	w.previews = w.nextPreviews
 	changes = append(slices.Clip(changes), w.changeAliases()...)
 	w.changeCertificates(&dirty, now)
 	for _, ref := range dirty.Sorted(kube.CompareRefs) {
@@ -104,8 +107,9 @@ func (w *world) undoing(changes []kube.Change, now time.Time) func() {
 		}
 		back = append(back, c)
 	}
-	made := maps.Clone(w.made)
+	made, previews := maps.Clone(w.made), w.previews
 	return func() {
+		w.nextPreviews = previews
 		w.complete(back, now)
 		w.made = made // of what the first changes of all bring, complete thinks that it stays
 	}

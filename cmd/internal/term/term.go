@@ -2,6 +2,7 @@
 package term
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -91,4 +92,12 @@ func Safe(text string, limit int) string {
 		return string(runes[:limit-1]) + "…"
 	}
 	return clean
+}
+
+// Count gives "1 route", "2 routes".
+func Count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -13,6 +13,17 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
+// The condition of ours on routes, in the entry of each parent of ours, and on Gateways: whether Envoys have acknowledged what the object
+// says.
+const (
+	Live    = "headgate.dev/Live"
+	Pending = "Pending" // a reason: not all have answered
+	Refused = "Refused" // a reason: one of them refuses it
+)
+
+// LiveReason is the reason of Live where it is true.
+const LiveReason = "Acknowledged"
+
 // Condition is a status condition before it is written: without a time, and with the generation of its owner. Messages
 // are stable: the same objects give the same text.
 type Condition struct {

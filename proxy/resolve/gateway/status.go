@@ -32,6 +32,8 @@ type Facts struct {
 	NotProgrammed *condition.Condition
 	// Assigned is the condition AddressesAssigned (GEP-5093); nil while nothing is known about addresses.
 	Assigned *condition.Condition
+	// Live is the condition of that type; nil: what it says stays.
+	Live *condition.Condition
 }
 
 var (
@@ -50,6 +52,9 @@ func Status(g *Result, f Facts, existing gwv1.GatewayStatus, now metav1.Time) gw
 	}
 	if f.Assigned != nil {
 		conditions = append(conditions, *f.Assigned)
+	}
+	if f.Live != nil {
+		conditions = append(conditions, *f.Live)
 	}
 	out := existing
 	out.Conditions = condition.Merge(existing.Conditions, conditions, gatewayConditions, s)
@@ -105,5 +110,17 @@ func SetStatus(set *ListenerSet, attached map[string]int32, existing gwv1.Listen
 			Conditions: condition.Merge(before, l.Conditions, listenerConditions, s),
 		})
 	}
+	return out
+}
+
+// OrphanStatus gives the status of a ListenerSet that was a Gateway's of ours, and that names a Gateway that does not exist.
+func OrphanStatus(generation int64, gateway string, existing gwv1.ListenerSetStatus, now metav1.Time) gwv1.ListenerSetStatus {
+	why := "spec.parentRef: there is no Gateway " + gateway + "; create it, or name one that exists"
+	out := existing
+	out.Conditions = condition.Merge(existing.Conditions, []condition.Condition{
+		condition.False(gwv1.ListenerSetConditionAccepted, gwv1.ListenerSetReasonParentNotAccepted, why),
+		condition.False(gwv1.ListenerSetConditionProgrammed, gwv1.ListenerSetReasonParentNotAccepted, why),
+	}, nil, condition.Stamp{Generation: generation, Now: now})
+	out.Listeners = nil
 	return out
 }

@@ -1,4 +1,4 @@
-package main
+package footprint
 
 import (
 	"bufio"
@@ -9,11 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// unmapProgram takes the pages of the program's file out of this process's memory. The kernel maps 16 around each that is
+// unmap takes the pages of the program's file out of this process's memory. The kernel maps 16 around each that is
 // touched, so that the initialisation of everything the program can do, which a proxy does not, makes most of the file
 // resident. Only mappings of which this process has no copy of its own are touched: what a loader relocated, and then made
 // read-only, exists nowhere else.
-func unmapProgram() {
+func unmap() {
 	self, err := os.Readlink("/proc/self/exe")
 	if err != nil {
 		return // no /proc: it stays

@@ -1,4 +1,5 @@
-package main
+// Package footprint keeps the process of `headgate proxy` small.
+package footprint
 
 import (
 	"context"
@@ -9,8 +10,8 @@ import (
 
 // This process does next to nothing for most of its life, beside an Envoy that could use the memory.
 
-// saveMemory has the runtime keep little more than what is in use.
-func saveMemory() {
+// Save has the runtime keep little more than what is in use.
+func Save() {
 	const percent, limit = 25, 12 << 20
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(percent)
@@ -20,22 +21,22 @@ func saveMemory() {
 	}
 }
 
-// returnMemory gives back what only the start needed: garbage, and the pages of the program itself that were mapped for
+// Return gives back what only the start needed: garbage, and the pages of the program itself that were mapped for
 // it. Those that are used again come back from the page cache by themselves.
-func returnMemory() {
+func Return() {
 	debug.FreeOSMemory()
-	unmapProgram()
+	unmap()
 }
 
-// keepSmall returns memory from time to time: what a certificate or a scrape needed is not needed for hours.
-func keepSmall(ctx context.Context) {
+// KeepSmall returns memory from time to time: what a certificate or a scrape needed is not needed for hours.
+func KeepSmall(ctx context.Context) {
 	const pause = 10 * time.Minute
 	ticker := time.NewTicker(pause)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ticker.C:
-			returnMemory()
+			Return()
 		case <-ctx.Done():
 			return
 		}

@@ -1,4 +1,4 @@
-package main
+package review
 
 import (
 	"fmt"
@@ -9,11 +9,11 @@ import (
 )
 
 // A comment that is too long is refused by the hosts of pull requests, and read by nobody.
-const markdownRows = 100
+const MarkdownRows = 100
 
-// markdown writes a pull request's comment. Everything that comes out of a repository stands in code, so that it cannot
+// Markdown writes a pull request's comment. Everything that comes out of a repository stands in code, so that it cannot
 // link, mention, format or break the table.
-func (d *difference) markdown(w io.Writer) {
+func (d *Difference) Markdown(w io.Writer) {
 	fmt.Fprintf(w, "**Traffic** %s → %s\n\n", changes.Code(d.From), changes.Code(d.To))
 	if len(d.Traffic) == 0 {
 		fmt.Fprint(w, "Every request is answered as before.\n")
@@ -39,10 +39,10 @@ func (d *difference) markdown(w io.Writer) {
 	changes.Markdown(w, d.Objects)
 }
 
-func (d *difference) table(w io.Writer) {
+func (d *Difference) table(w io.Writer) {
 	fmt.Fprintf(w, "| request | %s | %s |\n|---|---|---|\n", changes.Code(d.From), changes.Code(d.To))
 	for i, c := range d.Traffic {
-		if i == markdownRows {
+		if i == MarkdownRows {
 			fmt.Fprintf(w, "\nand %d more\n", d.Total-i)
 			return
 		}

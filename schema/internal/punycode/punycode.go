@@ -1,4 +1,5 @@
-package schema
+// Package punycode writes hostnames as the DNS has them.
+package punycode
 
 import (
 	"strings"
@@ -6,9 +7,9 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// asciiHost gives the ASCII form (punycode) of a hostname, whose first label may be "*", or the hostname itself where it
+// Host gives the ASCII form (punycode) of a hostname, whose first label may be "*", or the hostname itself where it
 // has none.
-func asciiHost(text string) string {
+func Host(text string) string {
 	rest, wildcard := strings.CutPrefix(text, "*.")
 	ascii, err := idna.Lookup.ToASCII(rest)
 	switch {

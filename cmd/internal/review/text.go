@@ -1,4 +1,4 @@
-package main
+package review
 
 import (
 	"fmt"
@@ -10,8 +10,8 @@ import (
 	"headgate.dev/schema"
 )
 
-// text writes for people at a terminal. Everything that comes out of a repository is made safe for it.
-func (d *difference) text(w io.Writer, style term.Style) {
+// Text writes for people at a terminal. Everything that comes out of a repository is made safe for it.
+func (d *Difference) Text(w io.Writer, style term.Style) {
 	fmt.Fprintf(w, "%s → %s: %s\n", style.Bold(safe(d.From)), style.Bold(safe(d.To)), d.summary())
 	if len(d.Traffic) > 0 {
 		fmt.Fprintf(w, "\n%s\n", style.Bold("traffic"))
@@ -27,7 +27,7 @@ func (d *difference) text(w io.Writer, style term.Style) {
 	var rows [][]string
 	for i := range d.Hidden {
 		h := &d.Hidden[i]
-		what, by := hiddenWords(h)
+		what, by := HiddenWords(h)
 		rows = append(rows, []string{"! " + safe(what), safe(h.From)}, []string{"    " + safe(by), safe(h.ByFrom)})
 	}
 	fmt.Fprint(w, term.Fit(2, rows))
@@ -38,15 +38,15 @@ func (d *difference) text(w io.Writer, style term.Style) {
 		}
 	}
 	for _, e := range d.Unserved {
-		fmt.Fprint(w, problem(style.Bad, "not served", e))
+		fmt.Fprint(w, Problem(style.Bad, "not served", e))
 	}
 	for _, e := range d.Warnings {
-		fmt.Fprint(w, problem(style.Warn, "warning", e))
+		fmt.Fprint(w, Problem(style.Warn, "warning", e))
 	}
 }
 
 // trafficCells is one row: sign and request, before → after, place.
-func (d *difference) trafficCells(c trafficChange) []string {
+func (d *Difference) trafficCells(c TrafficChange) []string {
 	sign, row := "~ ", c.After
 	switch {
 	case c.Before == nil:
@@ -61,7 +61,7 @@ func (d *difference) trafficCells(c trafficChange) []string {
 
 // sides are the answers before and after. What a route does besides is named where it differs. A row that is not there
 // has no answer of its own: other rules may take its requests.
-func (d *difference) sides(c trafficChange) (before, after string) {
+func (d *Difference) sides(c TrafficChange) (before, after string) {
 	before, after = "–", "–"
 	if c.Before != nil {
 		before = c.Before.Row.Answer + onlyIn(c.Before, c.After)
@@ -92,8 +92,10 @@ func onlyIn(r, other *local.Row) string {
 	return " [" + strings.Join(out, ", ") + "]"
 }
 
-// problem is an error behind a word, on as many lines as it takes.
-func problem(paint func(string) string, word string, e *schema.Error) string {
+// Problem is an error behind a word, on as many lines as it takes.
+func Problem(paint func(string) string, word string, e *schema.Error) string {
 	text := term.Fit(0, [][]string{{word + " " + safe(e.Error())}})
 	return paint(word) + strings.TrimPrefix(text, word)
 }
+
+func safe(text string) string { return term.Safe(text, 400) }

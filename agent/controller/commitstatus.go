@@ -1,0 +1,102 @@
+package controller
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"headgate.dev/agent"
+	"headgate.dev/agent/forge"
+	"headgate.dev/schema"
+)
+
+// verdict is what the host is told of one commit.
+type verdict struct {
+	commit string // its id
+	state  forge.StatusState
+	text   string
+}
+
+// ended: nothing more is expected of the commit.
+func (v verdict) ended() bool { return v.state != forge.Pending }
+
+// verdictOf reads out of a Sync's status what became of the commit that was tried last; false where there is nothing to say. It is the same after a restart.
+func verdictOf(s *schema.SyncStatus) (verdict, bool) {
+	v := verdict{commit: s.AttemptedRevision[strings.LastIndexByte(s.AttemptedRevision, ':')+1:], state: forge.Pending}
+	if v.commit == "" {
+		return v, false
+	}
+	live := meta.FindStatusCondition(s.Conditions, schema.SyncLive)
+	applied := s.Revision == s.AttemptedRevision
+	switch problem := blame(s); {
+	case problem != "":
+		v.state, v.text = forge.Failure, problem
+	case applied && live != nil && live.Status == metav1.ConditionTrue && s.Live != nil && s.Live.Revision == s.Revision:
+		v.state, v.text = forge.Success, liveText(s.Live, live.Reason)
+	case applied && live != nil && live.Status == metav1.ConditionFalse:
+		v.state, v.text = forge.Failure, live.Message
+	case applied:
+		v.text = "applied, and on its way to the Envoys"
+	default:
+		v.text = "on its way"
+	}
+	return v, true
+}
+
+// blame is what is wrong with the commit itself; a repository that does not answer is not its fault.
+func blame(s *schema.SyncStatus) string {
+	if len(s.History) == 0 || s.History[0].Revision != s.AttemptedRevision || s.History[0].Result == schema.ResultApplied {
+		return ""
+	}
+	return cmp.Or(s.History[0].Message, string(s.History[0].Result))
+}
+
+func liveText(live *schema.SyncLiveStatus, reason string) string {
+	after := ""
+	if took, err := time.ParseDuration(live.Took); err == nil {
+		after = " in " + seconds(took)
+	}
+	if reason != agent.ReasonLive || len(live.Gateways) == 0 {
+		return "applied" + after + "; it changes nothing that an Envoy has"
+	}
+	var acked, total int32
+	for _, g := range live.Gateways {
+		acked, total = acked+g.Acked, total+g.Total
+	}
+	noun := "Envoys"
+	if total == 1 {
+		noun = "Envoy"
+	}
+	return fmt.Sprintf("live on %d of %d %s%s", acked, total, noun, after)
+}
+
+// seconds is a duration as people say it: "0.8 s", "12 s", "3 min".
+func seconds(d time.Duration) string {
+	switch {
+	case d < 10*time.Second:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%.0f s", d.Seconds())
+	}
+	return fmt.Sprintf("%.0f min", d.Minutes())
+}
+
+// said is what a host was told last by this process.
+type said struct{ last verdict }
+
+// next gives what is still to be said, the oldest first: of a commit that another one has overtaken before it was live, that it was. What was said once of
+// a commit that ended so is not said again in other words, as when a fleet has grown.
+func (s said) next(want verdict) []verdict {
+	var out []verdict
+	if s.last.commit != "" && s.last.commit != want.commit && !s.last.ended() {
+		out = append(out, verdict{s.last.commit, forge.Failure, "overtaken by " + want.commit[:min(7, len(want.commit))] + " before it was live"})
+	}
+	if s.last.commit == want.commit && s.last.state == want.state && (want.state == forge.Success || s.last.text == want.text) {
+		return out
+	}
+	return append(out, want)
+}

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package footprint
+
+// unmap does nothing: pods are Linux.
+func unmap() {}

@@ -19,8 +19,10 @@ type recipe struct {
 	namespace, target, dir string
 }
 
-func (d *Driver) recipe() *recipe {
-	r := &recipe{inputs: d.inputs, namespace: renderNamespace(d.sync), target: d.sync.Spec.TargetNamespace, dir: d.sync.Spec.Path}
+func (d *Driver) recipe() *recipe { return recipeOf(d.sync, d.inputs) }
+
+func recipeOf(s *schema.Sync, in *inputs) *recipe {
+	r := &recipe{inputs: in, namespace: renderNamespace(s), target: s.Spec.TargetNamespace, dir: s.Spec.Path}
 	if r.dir == "" {
 		r.dir = "."
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"flag"
 	"os"
@@ -100,7 +101,7 @@ func TestUsageErrors(t *testing.T) {
 		{"up", "--worktree", "https://git.example.test/x"}, {"up", "--ref", "kind:x"}, {"render", "-o", "xml"},
 		{"validate", "--output", "x"},
 		{"explain", "--host", ""}, {"explain", "--host", "x", "--port", "x"}, {"explain", "--scheme", "quic", "--port", "443"}, {"explain", "--host", "x", "--grpc", "/"},
-		{"explain", "a", "b", "--host", "x"}, {"diff", "--from", ""}, {"diff", "--from", "HEAD~x"}, {"diff", "--from", "main:x"}, {"diff", "a", "b"}, {"validate", "--bogus"}, {"schema", "Service"}, {"version", "x"},
+		{"explain", "a", "b", "--host", "x"}, {"diff", "--from", ""}, {"diff", "--from", "HEAD~x"}, {"diff", "--from", "main:x"}, {"diff", "a", "b"}, {"diff", "shop", "--from", "main"}, {"status"}, {"status", "a", "b"}, {"rollback", "a", "b", "c"}, {"create", "sync"}, {"create", "x"}, {"get", "pods"}, {"validate", "--bogus"}, {"schema", "Service"}, {"version", "x"},
 	} {
 		if code, _, errs := headgate(t, args...); code != exitUsage || errs == "" {
 			t.Errorf("%v: exit %d, %q; expected 2 and a word", args, code, errs)
@@ -135,7 +136,8 @@ func TestExitCodes(t *testing.T) {
 }
 
 func TestHelpFitsAScreen(t *testing.T) {
-	for _, args := range [][]string{{"help"}, {"up", "--help"}, {"render", "--help"}, {"validate", "--help"}, {"explain", "--help"}, {"diff", "--help"}, {"schema", "--help"}, {"install", "--help"}, {"version", "--help"}, {"completion", "bash", "--help"}} {
+	for _, args := range [][]string{{"help"}, {"up", "--help"}, {"render", "--help"}, {"validate", "--help"}, {"explain", "--help"}, {"diff", "--help"}, {"schema", "--help"}, {"install", "--help"}, {"version", "--help"}, {"completion", "bash", "--help"},
+		{"get", "--help"}, {"status", "--help"}, {"history", "--help"}, {"sync", "--help"}, {"rollback", "--help"}, {"suspend", "--help"}, {"resume", "--help"}, {"create", "sync", "--help"}} {
 		code, out, _ := headgate(t, args...)
 		if code != exitFine {
 			t.Errorf("%v: exit %d", args, code)
@@ -150,5 +152,34 @@ func TestHelpFitsAScreen(t *testing.T) {
 		if code, out, _ := headgate(t, "completion", shell); code != exitFine || !strings.Contains(out, "headgate") {
 			t.Errorf("completion %s: exit %d", shell, code)
 		}
+	}
+}
+
+// TestPlugin holds that as a plugin of kubectl the program speaks of itself as the user calls it.
+func TestPlugin(t *testing.T) {
+	for file, want := range map[string]string{
+		"/usr/bin/headgate": "headgate", "bin/headgate": "headgate", "kubectl-headgate": "kubectl headgate", "/opt/kubectl-headgate": "kubectl headgate",
+	} {
+		if got := programName(file); got != want {
+			t.Errorf("%s: called %q, expected %q", file, got, want)
+		}
+	}
+	var out, errs bytes.Buffer
+	s := streams{out: &out, err: &errs, getenv: func(string) string { return "" }, name: "kubectl headgate"}
+	for _, args := range [][]string{{"help"}, {"status", "--help"}, {"diff", "--help"}, {"create", "sync", "--help"}} {
+		if code := run(t.Context(), s, args); code != exitFine {
+			t.Errorf("%v: exit %d", args, code)
+		}
+	}
+	for line := range strings.Lines(out.String()) {
+		if trimmed := strings.TrimSpace(line); strings.HasPrefix(trimmed, "headgate ") {
+			t.Errorf("a command that kubectl does not have: %s", line)
+		}
+	}
+	if !strings.Contains(out.String(), "  kubectl headgate status shop -n team-a -o json") {
+		t.Errorf("the examples are not kubectl's:\n%s", &out)
+	}
+	if code := run(t.Context(), s, []string{"status", "a", "b"}); code != exitUsage || !strings.Contains(errs.String(), "See 'kubectl headgate help'") {
+		t.Errorf("exit %d: %s", code, &errs)
 	}
 }

@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"regexp"
 	"slices"
 
 	"github.com/spf13/cobra"
 
 	"headgate.dev/agent"
+	"headgate.dev/cmd/internal/cluster"
 	"headgate.dev/cmd/internal/local"
 	"headgate.dev/cmd/internal/review"
 	"headgate.dev/render"
@@ -19,28 +22,43 @@ import (
 
 type diffFlags struct {
 	treeFlags
+	cluster.Diff
 	from, to, output string
 }
 
 func diffCommand(s streams) *cobra.Command {
 	f := diffFlags{output: "text"}
 	c := &cobra.Command{
-		Use:   "diff [DIR]",
-		Short: "Say what a change does to traffic and objects",
+		Use:   "diff [DIR | SYNC]",
+		Short: "Say what a change does to traffic and objects, or what a Sync would do to its cluster",
 		Long: `Compare what a directory (default: the current one) stands for at two revisions: which requests are answered
 differently, before → after; which rules can never match from then on, because another one takes their requests; and
 which objects change, field by field. The values of Secrets are never shown. Nothing is served or applied.
 
 Without flags the saved files are compared with HEAD: what a commit would do. --output markdown writes the table
-for a pull request's comment. The exit code says nothing about whether there are differences.`,
+for a pull request's comment.
+
+With the name of a Sync (sync/NAME where there is a directory of that name): what the next look at its repository
+would change in the cluster, as the API server says itself (dry run), so that defaults are no changes. It asks as
+you, or with --as-account as the Sync's service account, which you must be allowed to impersonate. --local
+takes the saved files of a working copy for what is pushed.
+
+The exit code says nothing about differences, but with --exit-code: 1 where there are some.`,
 		Example: `  headgate diff
   headgate diff deploy/prod --from main --to my-branch
   headgate diff --from HEAD~1 --to HEAD
-  headgate diff --from refs/remotes/origin/main --to HEAD -o markdown`,
+  headgate diff --from refs/remotes/origin/main --to HEAD -o markdown
+  headgate diff shop -n team-a --local . --exit-code`,
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd.Context(), s, args) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 && namesSync(args[0]) {
+				return f.ofSync(cmd, s, args[0])
+			}
+			return f.run(cmd.Context(), s, args)
+		},
 	}
 	f.addDefaults(c)
+	f.Add(c)
 	flags := c.Flags()
 	flags.StringVar(&f.from, "from", "HEAD", "the revision before: a branch, a tag, a commit, HEAD~1")
 	flags.StringVar(&f.to, "to", "", "the revision after (default: the saved files)")
@@ -75,7 +93,34 @@ func (f *diffFlags) run(ctx context.Context, s streams, args []string) error {
 	default:
 		d.Text(s.out, s.style())
 	}
+	if f.ExitCode && d.Total+len(d.Objects) > 0 {
+		return cluster.ErrDiffers
+	}
 	return nil
+}
+
+// label is the name of a Sync.
+var label = regexp.MustCompile(`^(syncs?/)?[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+
+// namesSync tells whether an argument is a Sync and no directory.
+func namesSync(arg string) bool {
+	_, err := os.Stat(arg)
+	return label.MatchString(arg) && err != nil
+}
+
+// ofSync compares a cluster with what a Sync would make of it.
+func (f *diffFlags) ofSync(cmd *cobra.Command, s streams, name string) error {
+	if err := oneOf("output", f.output, "text", "json", "markdown"); err != nil {
+		return err
+	}
+	if cmd.Flags().Changed("from") || cmd.Flags().Changed("to") || cmd.Flags().Changed("gateway") {
+		return usageError{errors.New("--from, --to and --gateway are for directories; a Sync has its own")}
+	}
+	if cmd.Flags().Changed("namespace") {
+		f.Flags.Namespace = f.namespace
+	}
+	f.Output, f.Limits = f.output, limits
+	return f.Run(cmd.Context(), s.program(cmd.Root()), name)
 }
 
 func (f *diffFlags) compare(ctx context.Context, dir string) (*review.Difference, error) {

@@ -54,7 +54,7 @@ func run(ctx context.Context, s streams, args []string) int {
 		return exitFine
 	}
 	code := codeOf(err)
-	if !errors.Is(err, errSaid) && !errors.Is(err, cluster.ErrNotLive) {
+	if !errors.Is(err, errSaid) && !errors.Is(err, cluster.ErrNotLive) && !errors.Is(err, cluster.ErrDiffers) {
 		style := term.StyleOf(s.err, s.getenv)
 		fmt.Fprintln(s.err, style.Bad("headgate: ")+schema.Printable(err.Error()))
 		if code == exitUsage {
@@ -82,7 +82,7 @@ func codeOf(err error) int {
 	switch {
 	case errors.As(err, &usage), errors.As(err, &wrong):
 		return exitUsage
-	case errors.As(err, &nothing), errors.Is(err, cluster.ErrNotLive):
+	case errors.As(err, &nothing), errors.Is(err, cluster.ErrNotLive), errors.Is(err, cluster.ErrDiffers):
 		return exitInput
 	case errors.As(err, &input), errors.As(err, &notFound), errors.As(err, &link), errors.As(err, &tooBig), errors.Is(err, agent.ErrEmpty):
 		return exitInput
@@ -129,8 +129,9 @@ Exit codes: 0 fine, 1 the input is wrong, 2 usage, 3 the environment (no Envoy, 
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(upCommand(s), renderCommand(s), validateCommand(s), explainCommand(s), diffCommand(s), previewCommand(s), schemaCommand(s),
 		driftCommand(s), installCommand(s), controllerCommand(s), proxyCommand(s), versionCommand(s))
+	call(root, s.name)
 	root.AddGroup(&cobra.Group{ID: cluster.Group, Title: "Commands for what follows Git in a cluster:"})
-	root.AddCommand(cluster.Commands(cluster.Program{Out: s.out, Err: s.err, Getenv: s.getenv, Name: call(root, s.name)})...)
+	root.AddCommand(cluster.Commands(s.program(root))...)
 	for _, c := range everyCommand(root) {
 		check := c.Args
 		c.Args = func(cmd *cobra.Command, args []string) error {

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"headgate.dev/cmd/internal/cluster"
 )
 
 // programName is what the user calls the program: a file kubectl-headgate on the PATH is kubectl's plugin `kubectl headgate`
@@ -17,13 +19,16 @@ func programName(file string) string {
 	return "headgate"
 }
 
-// call has usage lines name the program as the user does, and gives that name.
-func call(root *cobra.Command, name string) string {
-	if name == "" || name == root.Name() {
-		return root.Name()
+// call has usage lines name the program as the user does.
+func call(root *cobra.Command, name string) {
+	if name != "" && name != root.Name() {
+		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: name}
 	}
-	root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: name}
-	return name
+}
+
+// program is what commands for a cluster are part of.
+func (s streams) program(root *cobra.Command) cluster.Program {
+	return cluster.Program{Out: s.out, Err: s.err, Getenv: s.getenv, Name: root.DisplayName()}
 }
 
 // everyCommand gives a command and all below it.

@@ -14,6 +14,7 @@ import (
 	"headgate.dev/agent/git"
 	"headgate.dev/agent/preview"
 	"headgate.dev/cmd/internal/branches"
+	"headgate.dev/cmd/internal/changes"
 	"headgate.dev/cmd/internal/local"
 	"headgate.dev/cmd/internal/review"
 	"headgate.dev/render"
@@ -219,11 +220,11 @@ func (p *pull) text(s streams) {
 func (p *pull) markdown(w io.Writer) {
 	switch {
 	case len(p.Errors) > 0:
-		fmt.Fprintf(w, "**Not previewed:** %s does not render\n\n", review.Code(p.Branch))
+		fmt.Fprintf(w, "**Not previewed:** %s does not render\n\n", changes.Code(p.Branch))
 		bullets(w, p.Errors)
 		return
 	case p.Refused:
-		fmt.Fprintf(w, "**Not previewed:** %s changes what a fork may not\n\n", review.Code(p.Branch))
+		fmt.Fprintf(w, "**Not previewed:** %s changes what a fork may not\n\n", changes.Code(p.Branch))
 	case len(p.URLs) > 0:
 		fmt.Fprint(w, "**Preview**")
 		for _, u := range p.URLs {
@@ -241,7 +242,7 @@ func bullets(w io.Writer, errs schema.Errors) {
 			fmt.Fprintf(w, "- and %d more\n", len(errs)-i)
 			break
 		}
-		fmt.Fprintf(w, "- %s\n", review.Code(e.Error()))
+		fmt.Fprintf(w, "- %s\n", changes.Code(e.Error()))
 	}
 	if len(errs) > 0 {
 		fmt.Fprintln(w)

@@ -32,7 +32,7 @@ func (f *treeFlags) addDefaults(c *cobra.Command) {
 	f.gateway, f.namespace = local.DefaultGateway, local.DefaultNamespace
 	flags := c.Flags()
 	flags.StringVar(&f.gateway, "gateway", f.gateway, "default gateway (NAMESPACE/NAME) where the tree offers none")
-	flags.StringVar(&f.namespace, "namespace", f.namespace, "namespace of objects that name none")
+	flags.StringVarP(&f.namespace, "namespace", "n", f.namespace, "namespace of objects that name none")
 }
 
 // render renders a directory: in a Git repository with everything the repository has (a base beside the directory),

@@ -22,6 +22,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-logr/logr"
+	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -304,5 +305,97 @@ func TestClusterGet(t *testing.T) {
 	var wrong *UsageError
 	if !errors.As(err, &wrong) || strings.Contains(fmt.Sprint(err), "me:secret") {
 		t.Errorf("credentials in the URL: %v", err)
+	}
+}
+
+// TestClusterDiff says what the next look would change, and changes nothing.
+func TestClusterDiff(t *testing.T) {
+	w := newWorld(t, "headgate-commands-diff")
+	secret := "apiVersion: v1\nkind: Secret\nmetadata: {name: key}\nstringData: {password: canary-"
+	service := func(port string) string {
+		return "apiVersion: v1\nkind: Service\nmetadata: {name: shop}\nspec: {selector: {app: shop}, ports: [{port: " + port + "}]}\n"
+	}
+	w.commit("Begin", "a.yaml", configMap("a", "one"), "b.yaml", configMap("b", "one"), "key.yaml", secret+"one}\n", "service.yaml", service("80"))
+	w.ok("create sync shop --branch main --service-account deployer --interval 1h --wait --url " + w.url)
+	diff := func(local bool, more ...string) (string, error) {
+		d := Diff{Flags: Flags{Namespace: w.namespace}, Output: "text"}
+		cmd := &cobra.Command{Use: "diff", SilenceUsage: true, SilenceErrors: true}
+		d.Add(cmd)
+		if local {
+			more = append(more, "--local", w.repo.Dir)
+		}
+		w.must(cmd.ParseFlags(append(more, "--exit-code")))
+		var out bytes.Buffer
+		err := d.Run(t.Context(), Program{Out: &out, Err: &out, Getenv: func(string) string { return "" }, Name: "headgate"}, "shop")
+		if strings.Contains(out.String(), "canary") {
+			t.Errorf("a secret is shown:\n%s", out.String())
+		}
+		return out.String(), err
+	}
+	if out, err := diff(false); err != nil || !strings.Contains(out, "nothing would change; 4 objects are as wanted") {
+		t.Errorf("nothing is new: %v\n%s", err, out)
+	}
+	w.must(w.repo.Write("a.yaml", configMap("a", "two")))
+	w.must(w.repo.Write("b.yaml", ""))
+	w.must(w.repo.Write("c.yaml", configMap("c", "two")))
+	w.must(w.repo.Write("key.yaml", secret+"two}\n"))
+	w.must(w.repo.Write("service.yaml", service("8080")))
+	if out, err := diff(false); err != nil {
+		t.Errorf("what is saved is not pushed: %v\n%s", err, out)
+	}
+	for _, flag := range [][]string{nil, {"--as-account"}} {
+		out, err := diff(true, flag...)
+		if !errors.Is(err, ErrDiffers) {
+			t.Errorf("%v: %v", flag, err)
+		}
+		w.has(out, "objects: 1 added, 3 changed, 1 removed, 0 as they are",
+			`~ ConfigMap `+w.namespace+`/a  a.yaml:1:1\n +data.host  one → two  a.yaml:4:14\n`,
+			`\+ ConfigMap `+w.namespace+`/c  c.yaml:1:1\n`, `- ConfigMap `+w.namespace+`/b\n`,
+			`~ Secret `+w.namespace+`/key  key.yaml:1:1\n +data.password  \*+ → \*+ `,
+			`~ Service `+w.namespace+`/shop  service.yaml:1:1\n +spec.ports\[0\].port +80 → 8080 `)
+		if strings.Contains(out, "clusterIP") || strings.Contains(out, "sessionAffinity") || strings.Contains(out, "headgate.dev/applied") {
+			t.Errorf("a default is no change:\n%s", out)
+		}
+	}
+	w.must(w.repo.Write("service.yaml", service("80800")))
+	out, err := diff(true)
+	if !errors.Is(err, ErrNotLive) {
+		t.Errorf("refused by the API server: %v", err)
+	}
+	w.has(out, `! refused: service.yaml:\d+:\d+: trying Service `+w.namespace+`/shop: `)
+	var now corev1.ConfigMap
+	w.must(w.client.Get(t.Context(), client.ObjectKey{Namespace: w.namespace, Name: "a"}, &now))
+	if now.Data["host"] != "one" {
+		t.Errorf("the comparison has written: %v", now.Data)
+	}
+}
+
+// TestClusterReadme runs the commands of the README's blocks for a cluster, on a repository and in a namespace of the test's own.
+func TestClusterReadme(t *testing.T) {
+	w := newWorld(t, "headgate-commands-readme")
+	w.commit("Begin", "shop.yaml", configMap("shop", "shop.example.com"))
+	text, err := os.ReadFile("../../../README.md")
+	w.must(err)
+	binary := filepath.Join(t.TempDir(), "headgate")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "headgate.dev/cmd/headgate")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building headgate: %v\n%s", err, out)
+	}
+	in, ran := false, 0
+	for line := range strings.Lines(string(text)) {
+		command, is := strings.CutPrefix(strings.TrimSpace(line), "bin/headgate ")
+		switch {
+		case strings.HasPrefix(line, "```"):
+			in = strings.TrimSpace(line) == "```sh cluster"
+		case in && is:
+			ran++
+			command = strings.NewReplacer("https://git.example.com/team-a/shop", w.url, "team-a", w.namespace).Replace(command)
+			if out, err := exec.CommandContext(t.Context(), binary, strings.Fields(command)...).CombinedOutput(); err != nil {
+				t.Errorf("%s: %v\n%s", line, err, out)
+			}
+		}
+	}
+	if ran < 5 {
+		t.Errorf("only %d commands were found", ran)
 	}
 }

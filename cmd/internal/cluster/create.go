@@ -79,16 +79,13 @@ prints the object instead, for everything that has no flag here, or to keep it i
 // credentials are a user at HTTP, or a password.
 var credentials = regexp.MustCompile(`^(https?://[^/]*|ssh://[^/@]*:[^/@]*)@`)
 
-// intervalText gives the interval as people write it, empty for none.
-func (f *createFlags) intervalText() (string, error) {
-	if f.interval == 0 {
-		return "", nil
-	}
-	d, err := schema.ParseDuration(f.interval.String())
+// intervalText is a duration in the form of Gateway API, as people write it: 1h where Go writes 1h0m0s.
+func intervalText(interval time.Duration) (string, error) {
+	d, err := schema.ParseDuration(interval.String())
 	if err != nil {
 		return "", usage("--interval: %v", err)
 	}
-	text := d.Text // Go writes 1h0m0s, people write 1h
+	text := d.Text
 	for _, nothing := range []string{"m0s", "h0m"} {
 		if strings.HasSuffix(text, nothing) {
 			text = text[:len(text)-2]
@@ -129,11 +126,13 @@ func (f *createFlags) sync(name, namespace string) (map[string]any, error) {
 	if f.secret != "" {
 		spec["secretRef"] = map[string]any{"name": f.secret}
 	}
-	interval, err := f.intervalText()
-	if err != nil {
-		return nil, err
+	if f.interval != 0 {
+		text, err := intervalText(f.interval)
+		if err != nil {
+			return nil, err
+		}
+		spec["interval"] = text
 	}
-	put(spec, "interval", interval)
 	if f.noPrune {
 		spec["prune"] = false
 	}

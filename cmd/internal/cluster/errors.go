@@ -30,6 +30,9 @@ func (e *NotFoundError) Error() string { return e.text }
 // ErrNotLive is what a wait ends with when the commit does not become live as it is. All that is to be said about it was said.
 var ErrNotLive = errors.New("the commit is not live")
 
+// ErrDiffers is what a comparison ends with that was to say by its exit code that there are differences.
+var ErrDiffers = errors.New("there are differences")
+
 // explain says what an error of a call means for the user, and what to do about it. Doing is the call: "reading Sync team-a/shop".
 func (c *connection) explain(doing string, err error) error {
 	var (

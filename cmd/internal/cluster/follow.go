@@ -26,7 +26,7 @@ type waitFlags struct {
 }
 
 func (f *waitFlags) addWait(c *cobra.Command) {
-	c.Flags().BoolVar(&f.wait, "wait", false, "wait until it is live on every Envoy, telling each stage; the exit code says whether it is")
+	c.Flags().BoolVar(&f.wait, "wait", false, "wait until it is live on every Envoy; the exit code says whether it is")
 	c.Flags().DurationVar(&f.timeout, "timeout", 5*time.Minute, "how long to wait")
 }
 

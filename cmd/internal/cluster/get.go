@@ -221,7 +221,11 @@ func (f *getFlags) print(p Program, list []kindInfo, lists []client.ObjectList, 
 		return nil
 	}
 	if len(all) == 0 {
-		fmt.Fprintln(p.Err, "There is nothing here. "+p.Name+" create sync --help says how to have a repository followed; -A looks in all namespaces.")
+		more := "; -A looks in all namespaces"
+		if f.AllNamespaces {
+			more = ""
+		}
+		fmt.Fprintln(p.Err, "There is nothing. "+p.Name+" create sync --help says how to have a repository followed"+more+".")
 		return nil
 	}
 	columns, first := syncs.Columns{Namespace: f.AllNamespaces, Wide: f.output == "wide"}, true

@@ -42,6 +42,10 @@ func writeJSON(w io.Writer, all []client.Object, one bool) error {
 	if one && len(items) == 1 {
 		v = items[0]
 	}
+	return encode(w, v)
+}
+
+func encode(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"headgate.dev/agent"
+	"headgate.dev/cmd/internal/changes"
 	"headgate.dev/cmd/internal/local"
 	"headgate.dev/cmd/internal/term"
 	"headgate.dev/render/object"
@@ -16,14 +17,14 @@ import (
 
 // Difference is everything there is to say about a change.
 type Difference struct {
-	From     string          `json:"from"` // "main@4f2a9c1"
-	To       string          `json:"to"`
-	Traffic  []TrafficChange `json:"traffic"`
-	Total    int             `json:"trafficTotal"`
-	Hidden   []local.Hidden  `json:"hidden"`
-	Objects  []ObjectChange  `json:"objects"`
-	Unserved schema.Errors   `json:"notServed"`
-	Warnings schema.Errors   `json:"warnings"`
+	From     string           `json:"from"` // "main@4f2a9c1"
+	To       string           `json:"to"`
+	Traffic  []TrafficChange  `json:"traffic"`
+	Total    int              `json:"trafficTotal"`
+	Hidden   []local.Hidden   `json:"hidden"`
+	Objects  []changes.Object `json:"objects"`
+	Unserved schema.Errors    `json:"notServed"`
+	Warnings schema.Errors    `json:"warnings"`
 
 	named, gateways, listeners bool // several has looked, and what it found
 }
@@ -34,28 +35,12 @@ type TrafficChange struct {
 	After  *local.Row `json:"after,omitempty"`
 }
 
-// ObjectChange is an object that is another one afterwards.
-type ObjectChange struct {
-	Change string        `json:"change"` // added, changed or removed
-	Object string        `json:"object"`
-	From   string        `json:"from,omitempty"` // where it is written; of one that is removed: where it was
-	Fields []FieldChange `json:"fields,omitempty"`
-}
-
-// FieldChange is one field; Old is nil for one that came, New for one that went.
-type FieldChange struct {
-	Field string  `json:"field"`
-	Old   *string `json:"old,omitempty"`
-	New   *string `json:"new,omitempty"`
-	From  string  `json:"from,omitempty"`
-}
-
 // diffLimit is how many rows of traffic are compared in writing.
 const diffLimit = 1000
 
 // New makes a Difference of nothing between two revisions.
 func New(from, to string, warnings schema.Errors) *Difference {
-	return &Difference{From: from, To: to, Traffic: []TrafficChange{}, Objects: []ObjectChange{}, Warnings: nonNil(warnings)}
+	return &Difference{From: from, To: to, Traffic: []TrafficChange{}, Objects: []changes.Object{}, Warnings: nonNil(warnings)}
 }
 
 // Apply lets a stack that holds what was before hold what is after, and notes what that does.
@@ -77,49 +62,23 @@ func (d *Difference) objects(before *object.Set, c agent.Change) {
 	for _, o := range c.Put {
 		old := before.Get(o.ID)
 		if old == nil {
-			d.Objects = append(d.Objects, ObjectChange{Change: "added", Object: o.ID.String(), From: o.Origin.String()})
+			d.Objects = append(d.Objects, changes.Object{Change: changes.Added, Object: o.ID.String(), From: o.Origin.String()})
 			continue
 		}
-		change := ObjectChange{Change: "changed", Object: o.ID.String(), From: o.Origin.String()}
+		change := changes.Object{Change: changes.Changed, Object: o.ID.String(), From: o.Origin.String()}
 		for _, field := range object.Changes(old, o) {
-			change.Fields = append(change.Fields, newField(old, o, field))
+			change.Fields = append(change.Fields, changes.NewField(old, o, field))
 		}
 		d.Objects = append(d.Objects, change)
 	}
 	for _, id := range c.Removed {
-		d.Objects = append(d.Objects, ObjectChange{Change: "removed", Object: id.String(), From: before.Get(id).Origin.String()})
+		d.Objects = append(d.Objects, changes.Object{Change: changes.Removed, Object: id.String(), From: before.Get(id).Origin.String()})
 	}
-}
-
-func newField(old, next *object.Object, c object.FieldChange) FieldChange {
-	f := FieldChange{Field: c.Field, Old: &c.Old, New: &c.New, From: next.OriginOf(c.Pointer).String()}
-	if c.Added {
-		f.Old = nil
-	}
-	if c.Removed {
-		f.New, f.From = nil, old.OriginOf(c.Pointer).String()
-	}
-	return f
-}
-
-// count tells how many objects were added, changed and removed.
-func (d *Difference) count() (added, changed, removed int) {
-	for i := range d.Objects {
-		switch d.Objects[i].Change {
-		case "added":
-			added++
-		case "changed":
-			changed++
-		default:
-			removed++
-		}
-	}
-	return added, changed, removed
 }
 
 // summary is the change in one line.
 func (d *Difference) summary() string {
-	added, changed, removed := d.count()
+	added, changed, removed := changes.Count(d.Objects)
 	if d.Total+len(d.Objects) == 0 {
 		return "no change"
 	}

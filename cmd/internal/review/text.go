@@ -3,9 +3,7 @@ package review
 import (
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
-	"unicode"
 
 	"headgate.dev/cmd/internal/local"
 	"headgate.dev/cmd/internal/term"
@@ -36,7 +34,7 @@ func (d *Difference) Text(w io.Writer, style term.Style) {
 	if len(d.Objects) > 0 {
 		fmt.Fprintf(w, "\n%s\n", style.Bold("objects"))
 		for i := range d.Objects {
-			d.Objects[i].text(w)
+			d.Objects[i].Text(w)
 		}
 	}
 	for _, e := range d.Unserved {
@@ -92,33 +90,6 @@ func onlyIn(r, other *local.Row) string {
 		return ""
 	}
 	return " [" + strings.Join(out, ", ") + "]"
-}
-
-var signs = map[string]string{"added": "+", "changed": "~", "removed": "-"}
-
-func (o *ObjectChange) text(w io.Writer) {
-	fmt.Fprintf(w, "  %s %s  %s\n", signs[o.Change], safe(o.Object), safe(o.From))
-	var rows [][]string
-	for i := range o.Fields {
-		f := &o.Fields[i]
-		rows = append(rows, []string{safe(f.Field), short(f.Old, shortText) + " → " + short(f.New, shortText), safe(f.From)})
-	}
-	fmt.Fprint(w, term.Fit(6, rows))
-}
-
-// shortText and shortCode are how many characters of a value are shown.
-const shortText, shortCode = 50, 100
-
-// short is a value on one line, cut where it is long.
-func short(v *string, limit int) string {
-	if v == nil {
-		return "–"
-	}
-	text := *v
-	if text == "" || strings.ContainsFunc(text, unicode.IsControl) {
-		text = strconv.Quote(text)
-	}
-	return term.Safe(text, limit)
 }
 
 // Problem is an error behind a word, on as many lines as it takes.

@@ -167,6 +167,12 @@ func objects(s *schema.Sync) []string {
 	if s.Status.Inventory != nil {
 		text = fmt.Sprintf("%d owned", s.Status.Inventory.Objects)
 	}
+	if d := s.Status.Drift; d != nil {
+		text += fmt.Sprintf(" · %d drifted", d.Objects)
+		if d.Open > 0 {
+			text += fmt.Sprintf(" (fields: %d)", d.Open)
+		}
+	}
 	if s.Spec.Prune != nil && !*s.Spec.Prune {
 		text += " · what Git has no longer stays (prune: false)"
 	}

@@ -1,6 +1,7 @@
 package schema
 
 // SyncPreviews gives each open pull request, or each branch of some names, a preview: what it changes is served beside production, at a host of its own.
+// The controller does not act on it yet: `headgate up` and `headgate preview diff` do what it says for local branches.
 //
 // +kubebuilder:object:generate=true
 // +kubebuilder:validation:XValidation:rule="has(self.pullRequests) != has(self.branches)",message="previews are of pullRequests or of branches: name one of the two"
@@ -125,7 +126,7 @@ type SyncPreviews struct {
 	// +kubebuilder:validation:MaxProperties=32
 	Quota map[string]string `json:"quota,omitempty"`
 	// ServiceAccountName is the account of the Sync's namespace as which previews are made and removed. It needs to write routes where the
-	// Sync's are and to make namespaces; deploy/rbac/previews.yaml has the rules.
+	// Sync's are and to make namespaces.
 	//
 	// Default: the Sync's account.
 	// Limits: at most 253 characters.

@@ -121,6 +121,7 @@ $(LINTER): deploy/tools/golangci-lint/go.mod deploy/tools/golangci-lint/go.sum
 
 # The test cluster: a real Kubernetes on this machine, which must be Linux and root. HEADGATE_TESTCLUSTER_DIR names another one than the usual.
 CLUSTER := $(CURDIR)/bin/testcluster
+GITEA := $(CURDIR)/bin/testgitea
 
 .PHONY: bin/testcluster
 bin/testcluster:
@@ -155,7 +156,8 @@ NARROWED := $(findstring -run,$(TESTFLAGS))
 
 .PHONY: test-cluster
 test-cluster: export HEADGATE_TESTCLUSTER := $(CLUSTER)
-test-cluster: cluster-up image ## run the tests that need a cluster, in the test cluster, which stays up
+test-cluster: export HEADGATE_TESTGITEA := $(GITEA)
+test-cluster: cluster-up gitea image ## run the tests that need a cluster, in the test cluster, which stays up
 	cd deploy/testcluster && go vet -tags cluster ./... && go test -tags cluster -count 1 ./...
 	cd deploy/conformance && go vet ./... && go test .
 	@dirs=$$(find . -name '*_cluster_test.go' -not -path './deploy/testcluster/*' -exec dirname {} \; | sort -u); \
@@ -169,8 +171,6 @@ test-cluster-long: ## run the cluster test of PostgreSQL with a connection that 
 	@$(MAKE) --no-print-directory test-cluster TESTFLAGS='-run ^TestClusterManifests$$ -v'
 
 # A real Gitea on loopback, for the tests that need a Git host. Each test starts and stops its own.
-GITEA := $(CURDIR)/bin/testgitea
-
 .PHONY: bin/testgitea
 bin/testgitea:
 	@cd deploy/testgitea && go build -o '$(GITEA)' .

@@ -35,6 +35,9 @@ func verdictOf(s *schema.SyncStatus) (verdict, bool) {
 	switch problem := blame(s); {
 	case problem != "":
 		v.state, v.text = forge.Failure, problem
+		if _, rest, named := strings.Cut(problem, "@"+v.commit[:min(7, len(v.commit))]+": "); named {
+			v.text = rest // the host shows it at the commit
+		}
 	case applied && live != nil && live.Status == metav1.ConditionTrue && s.Live != nil && s.Live.Revision == s.Revision:
 		v.state, v.text = forge.Success, liveText(s.Live, live.Reason)
 	case applied && live != nil && live.Status == metav1.ConditionFalse:

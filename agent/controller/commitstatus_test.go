@@ -36,7 +36,7 @@ func TestVerdictOf(t *testing.T) {
 		"live":            {schema.SyncStatus{AttemptedRevision: a, Revision: a, Live: live("812ms", two...), Conditions: isLive}, forge.Success, "live on 3 of 3 Envoys in 0.8 s"},
 		"on one, later":   {schema.SyncStatus{AttemptedRevision: a, Revision: a, Live: live("42.1s", two[1]), Conditions: isLive}, forge.Success, "live on 1 of 1 Envoy in 42 s"},
 		"without traffic": {schema.SyncStatus{AttemptedRevision: a, Revision: a, Live: live("3m"), Conditions: []metav1.Condition{cond("Live", "True", "Healthy", "")}}, forge.Success, "applied in 3 min; it changes nothing that an Envoy has"},
-		"refused": {schema.SyncStatus{AttemptedRevision: a, Revision: b, History: []schema.SyncHistory{{Revision: a, Result: schema.ResultRefused, Message: "cart.yaml:12:9: timeout: it is no duration"}}},
+		"refused": {schema.SyncStatus{AttemptedRevision: a, Revision: b, History: []schema.SyncHistory{{Revision: a, Result: schema.ResultRefused, Message: "main@aaaaaaa: cart.yaml:12:9: timeout: it is no duration"}}},
 			forge.Failure, "cart.yaml:12:9: timeout: it is no duration"},
 		"refused by Envoy": {schema.SyncStatus{AttemptedRevision: a, Revision: a, Conditions: []metav1.Condition{cond("Live", "False", "Refused", "HTTPRoute shop/cart (cart.yaml:3): no")}},
 			forge.Failure, "HTTPRoute shop/cart (cart.yaml:3): no"},

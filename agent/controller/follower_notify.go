@@ -105,7 +105,11 @@ func (f *follower) commits(before, after *schema.SyncStatus) {
 		}
 		f.post(n)
 	}
-	last, was := lastTry(after), lastTry(before)
+	f.failures(lastTry(before), lastTry(after))
+}
+
+// failures tells that a commit did not come to be, from one try to the next.
+func (f *follower) failures(was, last schema.SyncHistory) {
 	if last.Revision == was.Revision && last.Result == was.Result && last.Message == was.Message {
 		return
 	}

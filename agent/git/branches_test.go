@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestBranches: branches are listed wherever git keeps them, and a merge base is the one that git finds.
+// TestBranches: branches are listed wherever git keeps them.
 func TestBranches(t *testing.T) {
 	dir := newRepo(t)
 	commit(t, dir, "a.yaml", "a: 2\n")
@@ -43,16 +43,6 @@ func TestBranches(t *testing.T) {
 		if want := []string{"feature/cart", "lonely", "main", "other"}; !slices.Equal(names, want) {
 			t.Errorf("got %v, want %v", names, want)
 		}
-		for _, pair := range [][2]string{{"main", "feature/cart"}, {"main", "other"}, {"feature/cart", "other"}, {"main", "main"}, {"main~1", "main"}, {"main", "other~1"}} {
-			a, b := run(t, dir, "rev-parse", pair[0]), run(t, dir, "rev-parse", pair[1])
-			got, err := repo.MergeBase(t.Context(), a, b)
-			if want := run(t, dir, "merge-base", a, b); err != nil || got != want {
-				t.Errorf("%v: got %s, %v; want %s", pair, got, err, want)
-			}
-		}
-		if got, err := repo.MergeBase(t.Context(), run(t, dir, "rev-parse", "main"), run(t, dir, "rev-parse", "lonely")); err != nil || got != "" {
-			t.Errorf("of histories with nothing in common: %q, %v", got, err)
-		}
 		run(t, dir, "gc", "-q", "--prune=now")
 	}
 	run(t, dir, "branch", "-D", "other")
@@ -69,9 +59,6 @@ func TestBranchesOfARemote(t *testing.T) {
 	defer repo.Close()
 	var unsupported *UnsupportedError
 	if _, err := repo.Branches(t.Context()); !errors.As(err, &unsupported) || !strings.Contains(err.Error(), "clone it") {
-		t.Errorf("got %v", err)
-	}
-	if _, err := repo.MergeBase(t.Context(), "a", "b"); !errors.As(err, &unsupported) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -19,6 +19,7 @@ import (
 	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
 
 	"headgate.dev/agent/git/internal/bound"
+	"headgate.dev/agent/git/internal/dial"
 )
 
 // httpPeer is reached by go-git's http transport, over a client of our own: that is where answers are bounded and
@@ -58,33 +59,11 @@ func newHTTP(u *url.URL, a Auth, proxy *url.URL, b bounds) (*httpPeer, error) {
 		t.transport.Proxy, t.proxied = http.ProxyURL(proxy), true
 	}
 	t.transport.ResponseHeaderTimeout = time.Minute
-	if t.transport.TLSClientConfig, err = tlsConfig(a); err != nil {
+	if t.transport.TLSClientConfig, err = dial.TLS(a.CA, a.ClientCert, a.ClientKey); err != nil {
 		return nil, &AuthError{URL: b.url, Err: err}
 	}
 	t.client = githttp.NewClient(&http.Client{Transport: t, CheckRedirect: t.checkRedirect})
 	return t, nil
-}
-
-func tlsConfig(a Auth) (*tls.Config, error) {
-	c := &tls.Config{MinVersion: tls.VersionTLS12}
-	if len(a.CA) > 0 {
-		pool, err := x509.SystemCertPool()
-		if err != nil {
-			pool = x509.NewCertPool()
-		}
-		if !pool.AppendCertsFromPEM(a.CA) {
-			return nil, errors.New("the CA bundle holds no certificate in PEM")
-		}
-		c.RootCAs = pool
-	}
-	if len(a.ClientCert) > 0 || len(a.ClientKey) > 0 {
-		pair, err := tls.X509KeyPair(a.ClientCert, a.ClientKey)
-		if err != nil {
-			return nil, fmt.Errorf("reading the client certificate: %w", err)
-		}
-		c.Certificates = []tls.Certificate{pair}
-	}
-	return c, nil
 }
 
 // checkRedirect lets a server rename a repository or move from http to https, on its own host. The refused request is

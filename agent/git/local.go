@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/format/config"
@@ -27,9 +26,6 @@ type local struct {
 	refs     localRefs
 	objects  *objects
 	listings listings
-
-	dates map[string]time.Time // of the commits that branches lead to, by id
-	graph map[string]ancestry  // of the history that was walked
 
 	at   target // what last was found at
 	last *Commit

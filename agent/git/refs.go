@@ -11,9 +11,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/Masterminds/semver/v3"
-
 	"headgate.dev/agent/git/internal/file"
+	"headgate.dev/agent/git/internal/version"
 )
 
 // target is what a reference points at.
@@ -56,27 +55,6 @@ func (r Ref) absolute() bool { return strings.HasPrefix(r.Name, "refs/") }
 
 // maybeCommit tells that a short name may also be a commit's id.
 func (r Ref) maybeCommit() bool { return r.Name != "" && !r.absolute() && hexID.MatchString(r.Name) }
-
-// highest picks the tag with the highest version inside the range. tags maps full names to ids.
-func highest(constraint string, tags map[string]string) (string, bool) {
-	c, err := semver.NewConstraint(constraint)
-	if err != nil {
-		return "", false
-	}
-	var best *semver.Version
-	bestName := ""
-	for name := range tags {
-		v, err := semver.NewVersion(strings.TrimPrefix(name, "refs/tags/"))
-		if err != nil || !c.Check(v) {
-			continue
-		}
-		// Versions that differ in build metadata only, or in a leading "v", are equal: the greater name, so that it is always the same.
-		if best == nil || v.Compare(best) > 0 || v.Equal(best) && name > bestName {
-			best, bestName = v, name
-		}
-	}
-	return bestName, best != nil
-}
 
 // localRefs reads the references of a repository on disk, in the files format.
 type localRefs struct {
@@ -172,9 +150,9 @@ func (l *localRefs) readPacked(path string, size int64) ([]byte, error) {
 	return data, nil
 }
 
-// tags gives the ids of all tags.
-func (l *localRefs) tags() (map[string]string, error) {
-	tags := map[string]string{}
+// below gives the ids of all references below a prefix, "refs/tags/", by their full names.
+func (l *localRefs) below(prefix string) (map[string]string, error) {
+	refs := map[string]string{}
 	path := filepath.Join(l.common, "packed-refs")
 	if st, err := os.Stat(path); err == nil {
 		data, err := l.readPacked(path, st.Size())
@@ -183,23 +161,23 @@ func (l *localRefs) tags() (map[string]string, error) {
 		}
 		for line := range bytes.Lines(data) {
 			id, name, _ := bytes.Cut(bytes.TrimSpace(line), []byte(" "))
-			if bytes.HasPrefix(name, []byte("refs/tags/")) && fullID.Match(id) {
-				tags[string(name)] = string(id)
+			if bytes.HasPrefix(name, []byte(prefix)) && fullID.Match(id) {
+				refs[string(name)] = string(id)
 			}
 		}
 	}
-	root := filepath.Join(l.common, "refs", "tags")
+	root := filepath.Join(l.common, filepath.FromSlash(prefix))
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
-			return nil // a directory that vanished holds no tag
+			return nil // a directory that vanished holds no reference
 		}
-		name := "refs/tags/" + filepath.ToSlash(strings.TrimPrefix(path, root+string(filepath.Separator)))
+		name := prefix + filepath.ToSlash(strings.TrimPrefix(path, root+string(filepath.Separator)))
 		if _, hash, err := l.read(name); err == nil && hash != "" {
-			tags[name] = hash
+			refs[name] = hash
 		}
 		return nil
 	})
-	return tags, err
+	return refs, err
 }
 
 // resolve finds what the Ref means. The id may be a tag's. An ancestor is known by no reference.
@@ -218,11 +196,11 @@ func (l *localRefs) begin(r Ref, o *objects) (target, error) {
 	case r.Commit != "":
 		return l.byID(r.Commit, o)
 	case r.SemVer != "":
-		tags, err := l.tags()
+		tags, err := l.below("refs/tags/")
 		if err != nil {
 			return target{}, err
 		}
-		if name, ok := highest(r.SemVer, tags); ok {
+		if name, ok := version.Highest(r.SemVer, tags); ok {
 			return target{hash: tags[name], ref: name}, nil
 		}
 		return target{}, &NotFoundError{Ref: "a tag in the range " + r.SemVer}

@@ -17,6 +17,8 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/sideband"
 	"github.com/go-git/go-git/v5/plumbing/transport"
+
+	"headgate.dev/agent/git/internal/version"
 )
 
 // peer is the other end of a remote.
@@ -232,7 +234,7 @@ func (r *remote) findVersion(refs *packp.AdvRefs) (target, error) {
 			tags[name] = id.String()
 		}
 	}
-	name, ok := highest(r.ref.SemVer, tags)
+	name, ok := version.Highest(r.ref.SemVer, tags)
 	if !ok {
 		return target{}, &NotFoundError{Ref: "a tag in the range " + r.ref.SemVer, Where: r.url}
 	}

@@ -1,12 +1,10 @@
 package git
 
 import (
-	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -261,7 +259,7 @@ func (s *scan) file(name string, st fs.FileInfo, old *node) (*node, error) {
 		return old, nil
 	}
 	n.settled = s.w.now().Sub(n.modified) > granularity
-	data, _, err := readSaved(s.w.root, name, n.mode, s.w.limits.Blob)
+	data, _, err := file.ReadSaved(s.w.root, name, n.mode, s.w.limits.Blob)
 	switch {
 	case errors.Is(err, odb.ErrTooLarge):
 		// Never read, so that any id will do that changes with the file.
@@ -281,32 +279,6 @@ func (s *scan) file(name string, st fs.FileInfo, old *node) (*node, error) {
 // still tells whether a file cannot have changed since it was hashed, by what its directory says now.
 func (n *node) still(now *node) bool {
 	return n != nil && n.settled && n.size == now.size && n.mode == now.mode && n.inode == now.inode && n.modified.Equal(now.modified)
-}
-
-// readSaved gives the bytes of a file, or where a link points.
-func readSaved(root, name string, mode fs.FileMode, limit int64) (data []byte, size int64, err error) {
-	full := filepath.Join(root, filepath.FromSlash(name))
-	if mode&fs.ModeSymlink != 0 {
-		to, err := os.Readlink(full)
-		return []byte(to), int64(len(to)), err
-	}
-	f, err := os.Open(full)
-	if err != nil {
-		return nil, 0, err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	st, err := f.Stat()
-	if err != nil {
-		return nil, 0, err
-	}
-	if st.Size() > limit {
-		return nil, st.Size(), odb.ErrTooLarge
-	}
-	b := bytes.NewBuffer(make([]byte, 0, st.Size()+bytes.MinRead)) // so that nothing is moved
-	if _, err = b.ReadFrom(io.LimitReader(f, limit+1)); err == nil && int64(b.Len()) > limit {
-		err = odb.ErrTooLarge
-	}
-	return b.Bytes(), int64(b.Len()), err
 }
 
 // treeID is the id Git would give the directory.
@@ -374,7 +346,7 @@ func (s *saved) blob(name string, e entry, limit int64) ([]byte, int64, error) {
 	if data, has := s.take(e.id, limit); has {
 		return data, int64(len(data)), nil
 	}
-	data, size, err := readSaved(s.root, name, e.mode, limit)
+	data, size, err := file.ReadSaved(s.root, name, e.mode, limit)
 	if err == nil && plumbing.ComputeHash(plumbing.BlobObject, data) != e.id {
 		err = fmt.Errorf("it was saved again while it was read (expected %s)", hex.EncodeToString(e.id[:4]))
 	}

@@ -118,7 +118,7 @@ func (f *previewFlags) compare(ctx context.Context, branch, dir string) (*pull, 
 	}
 	defer side.Close()
 	p := &pull{Onto: onto.Short(), Branch: head.Short(), NotPreviewed: schema.Errors{}, Errors: schema.Errors{}}
-	at, err := repo.MergeBase(ctx, onto.Hash, head.Hash)
+	at, err := branches.MergeBase(ctx, repo, onto.Hash, head.Hash)
 	if err != nil {
 		return nil, err
 	}

@@ -24,7 +24,6 @@ import (
 type Repository interface {
 	Branches(ctx context.Context) ([]git.Branch, error)
 	At(ctx context.Context, hash, branch string) (*git.Commit, error)
-	MergeBase(ctx context.Context, a, b string) (string, error)
 }
 
 // Main is what is served.
@@ -54,6 +53,17 @@ type Follower struct {
 
 	renderer *render.Renderer
 	known    map[string]*known
+	history  history
+}
+
+func (f *Follower) past() *history {
+	f.history.repository = f.Repository
+	return &f.history
+}
+
+// MergeBase gives the newest commit that is in the history of both, empty where there is none.
+func MergeBase(ctx context.Context, r Repository, a, b string) (string, error) {
+	return (&history{repository: r}).mergeBase(ctx, a, b)
 }
 
 // known is what was found out about a branch.
@@ -106,7 +116,7 @@ func (f *Follower) know(ctx context.Context, k *known, main Main, b git.Branch) 
 	if k.main == main.Commit.Hash && k.head == b.Hash {
 		return
 	}
-	base, err := f.Repository.MergeBase(ctx, main.Commit.Hash, b.Hash)
+	base, err := f.past().mergeBase(ctx, main.Commit.Hash, b.Hash)
 	if ctx.Err() != nil {
 		return
 	}

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"headgate.dev/agent"
+	"headgate.dev/cmd/internal/tempdir"
 	"headgate.dev/proxy/model"
 	"headgate.dev/render"
 	"headgate.dev/render/object"
@@ -160,14 +161,14 @@ func TestMakeDir(t *testing.T) {
 	if err := gone.Run(); err != nil {
 		t.Fatal(err)
 	}
-	dead := filepath.Join(temp, dirPrefix+strconv.Itoa(gone.Process.Pid)+"-1")
-	kept := []string{filepath.Join(temp, dirPrefix+strconv.Itoa(os.Getpid())+"-1"), filepath.Join(temp, dirPrefix+"notes-1"), filepath.Join(temp, "other-1-1")}
+	dead := filepath.Join(temp, "headgate-"+strconv.Itoa(gone.Process.Pid)+"-1")
+	kept := []string{filepath.Join(temp, "headgate-"+strconv.Itoa(os.Getpid())+"-1"), filepath.Join(temp, "headgate-"+"notes-1"), filepath.Join(temp, "other-1-1")}
 	for _, dir := range append(kept, dead) {
 		if err := os.Mkdir(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
-	made, err := makeDir(temp)
+	made, err := tempdir.Make(temp)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +185,7 @@ func TestMakeDir(t *testing.T) {
 	if err := os.Mkdir(long, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := makeDir(long); err == nil || !strings.Contains(err.Error(), "TMPDIR") {
+	if _, err := tempdir.Make(long); err == nil || !strings.Contains(err.Error(), "TMPDIR") {
 		t.Errorf("a path that is too long: %v", err)
 	}
 	if left, err := os.ReadDir(long); err != nil || len(left) != 0 {

@@ -22,7 +22,7 @@ type claims struct{ dir string }
 
 // openClaims makes the directory of the files below temp, and makes sure that nobody else has a say in it.
 func openClaims(temp string) (claims, error) {
-	dir := filepath.Join(temp, fmt.Sprintf("%sports-%d", dirPrefix, os.Getuid()))
+	dir := filepath.Join(temp, fmt.Sprintf("headgate-ports-%d", os.Getuid()))
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return claims{}, fmt.Errorf("making a directory for the ports in use: %w", err)
 	}

@@ -81,7 +81,7 @@ func TestClaimsDirectory(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			temp := t.TempDir()
-			if err := make(filepath.Join(temp, dirPrefix+"ports-"+strconv.Itoa(os.Getuid()))); err != nil {
+			if err := make(filepath.Join(temp, "headgate-ports-"+strconv.Itoa(os.Getuid()))); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := openClaims(temp); err == nil {

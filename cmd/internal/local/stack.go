@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"headgate.dev/cmd/internal/localca"
+	"headgate.dev/cmd/internal/tempdir"
 	"headgate.dev/proxy/echo"
 	"headgate.dev/proxy/engine"
 	"headgate.dev/proxy/envoy"
@@ -98,7 +99,7 @@ func New(o Options) (*Stack, error) {
 		if ports, err = openClaims(os.TempDir()); err != nil {
 			return nil, err
 		}
-		if dir, err = makeDir(os.TempDir()); err != nil {
+		if dir, err = tempdir.Make(os.TempDir()); err != nil {
 			return nil, err
 		}
 	}
@@ -135,7 +136,7 @@ func New(o Options) (*Stack, error) {
 
 // Run runs the xDS server and Envoy until ctx ends or Envoy cannot be run.
 func (s *Stack) Run(ctx context.Context) error {
-	socket := filepath.Join(s.dir, socketName)
+	socket := filepath.Join(s.dir, tempdir.Socket)
 	bootstrap, err := envoy.Bootstrap(envoy.BootstrapOptions{NodeID: "local", XDS: socket})
 	if err != nil {
 		return fmt.Errorf("writing Envoy's bootstrap: %w", err)

@@ -1,4 +1,5 @@
-package local
+// Package tempdir makes the private directory of a process, and clears away those of processes that are no more.
+package tempdir
 
 import (
 	"errors"
@@ -11,21 +12,22 @@ import (
 )
 
 const (
-	dirPrefix  = "headgate-"
-	socketName = "xds.sock"
+	dirPrefix = "headgate-"
+	// Socket is the name of the xDS socket.
+	Socket = "xds.sock"
 	// maxSocket is how long the path of a socket may be: 104 bytes with a zero on macOS, 108 on Linux.
 	maxSocket = 103
 )
 
-// makeDir makes the private directory of this process below temp: for the xDS socket and Envoy's files. What processes
+// Make makes the private directory of this process below temp: for the xDS socket and Envoy's files. What processes
 // that were killed have left there is removed first; the name says which process a directory belongs to.
-func makeDir(temp string) (string, error) {
+func Make(temp string) (string, error) {
 	sweep(temp)
 	dir, err := os.MkdirTemp(temp, fmt.Sprintf("%s%d-", dirPrefix, os.Getpid()))
 	if err != nil {
 		return "", fmt.Errorf("making a directory for Envoy's files: %w", err)
 	}
-	if socket := filepath.Join(dir, socketName); len(socket) > maxSocket {
+	if socket := filepath.Join(dir, Socket); len(socket) > maxSocket {
 		err := fmt.Errorf("opening the xDS socket %s: its path has %d characters and may have %d; set TMPDIR to a shorter directory",
 			socket, len(socket), maxSocket)
 		return "", errors.Join(err, os.Remove(dir))

@@ -77,7 +77,7 @@ those of what is followed, which answer everything else. Branches come and go wi
 	flags.BoolVar(&f.envoyLog, "envoy-log", false, "show what Envoy logs")
 	flags.StringVarP(&f.output, "output", "o", f.output, "text, or json: one object per line")
 	flags.BoolVar(&f.once, "once", false, "serve, wait until it is live, print it, and exit")
-	flags.IntVar(&f.branches, "branches", f.branches, "how many branches of a local repository are served beside it, the newest; 0 for none")
+	flags.IntVar(&f.branches, "branches", f.branches, "how many branches of a local repository are served beside it, the newest")
 	flags.BoolVar(&f.allowEmpty, "allow-empty", false, "let a commit without any object take everything away")
 	flags.DurationVar(&f.interval, "interval", f.interval, "how often a remote repository is asked")
 	flags.StringVar(&f.cache, "cache", "", "directory for copies of remote repositories (default: the user's cache)")

@@ -45,7 +45,7 @@ func TestDefinitionsAreGood(t *testing.T) {
 		for _, err := range structural.ValidateStructural(nil, s) {
 			t.Errorf("%s: %v", id, err)
 		}
-		n += checkRules(t, id, s, false)
+		n += checkRules(t, id, s, 1)
 	}
 	if n == 0 {
 		t.Error("there are no rules")
@@ -55,14 +55,14 @@ func TestDefinitionsAreGood(t *testing.T) {
 // ruleCost is the most that a rule may cost by the API server's estimate.
 const ruleCost = 10_000_000
 
-// checkRules compiles the rules of a schema and of everything in it, and counts them. In a list or map of unknown length a rule costs
-// too much, whatever it is: there is none.
-func checkRules(t *testing.T, path string, s *structural.Structural, repeated bool) int {
+// checkRules compiles the rules of a schema, which stands at most so many times in an object, and of everything in it, and counts them. In a list
+// or map of unknown length (times is 0) a rule costs too much, whatever it is: there is none.
+func checkRules(t *testing.T, path string, s *structural.Structural, times uint64) int {
 	t.Helper()
 	n := len(s.XValidations)
 	if n > 0 {
-		if repeated {
-			t.Errorf("%s: a rule that is not costed", path)
+		if times == 0 {
+			t.Errorf("%s: a rule in a list or map of unknown length", path)
 		}
 		_, root := s.Properties["apiVersion"]
 		results, err := rules.Compile(s, model.SchemaDeclType(s, root), cel.PerCallLimit,
@@ -71,21 +71,29 @@ func checkRules(t *testing.T, path string, s *structural.Structural, repeated bo
 			t.Errorf("%s: %v", path, err)
 		}
 		for i, r := range results {
-			if r.Error != nil || r.MaxCost > ruleCost {
-				t.Errorf("%s: rule %q costs %d of %d: %v", path, s.XValidations[i].Rule, r.MaxCost, ruleCost, r.Error)
+			if r.Error != nil || r.MaxCost*times > ruleCost {
+				t.Errorf("%s: rule %q costs %d of %d: %v", path, s.XValidations[i].Rule, r.MaxCost*times, ruleCost, r.Error)
 			}
 		}
 	}
 	for name, property := range s.Properties {
-		n += checkRules(t, path+"."+name, &property, repeated)
+		n += checkRules(t, path+"."+name, &property, times)
 	}
 	if s.Items != nil {
-		n += checkRules(t, path+"[]", s.Items, true)
+		n += checkRules(t, path+"[]", s.Items, times*most(limits(s).MaxItems))
 	}
 	if s.AdditionalProperties != nil && s.AdditionalProperties.Structural != nil {
-		n += checkRules(t, path+"{}", s.AdditionalProperties.Structural, true)
+		n += checkRules(t, path+"{}", s.AdditionalProperties.Structural, times*most(limits(s).MaxProperties))
 	}
 	return n
+}
+
+// most is a limit, 0 where there is none.
+func most(limit *int64) uint64 {
+	if limit == nil {
+		return 0
+	}
+	return uint64(*limit)
 }
 
 // TestProxyConfigs holds which specs an API server takes, and what it says about the others.
@@ -311,4 +319,12 @@ func objectChecker(t *testing.T, crd *apiextensions.CustomResourceDefinition) fu
 		}
 		return strings.Join(out, "; ")
 	}
+}
+
+// limits are what a schema says of sizes; empty where it says nothing.
+func limits(s *structural.Structural) structural.ValueValidation {
+	if s.ValueValidation == nil {
+		return structural.ValueValidation{}
+	}
+	return *s.ValueValidation
 }

@@ -30,24 +30,30 @@ func verdictOf(s *schema.SyncStatus) (verdict, bool) {
 	if v.commit == "" {
 		return v, false
 	}
-	live := meta.FindStatusCondition(s.Conditions, schema.SyncLive)
-	applied := s.Revision == s.AttemptedRevision
-	switch problem := blame(s); {
-	case problem != "":
+	if problem := blame(s); problem != "" {
 		v.state, v.text = forge.Failure, problem
 		if _, rest, named := strings.Cut(problem, "@"+v.commit[:min(7, len(v.commit))]+": "); named {
 			v.text = rest // the host shows it at the commit
 		}
-	case applied && live != nil && live.Status == metav1.ConditionTrue && s.Live != nil && s.Live.Revision == s.Revision:
-		v.state, v.text = forge.Success, liveText(s.Live, live.Reason)
-	case applied && live != nil && live.Status == metav1.ConditionFalse:
-		v.state, v.text = forge.Failure, live.Message
-	case applied:
-		v.text = "applied, and on its way to the Envoys"
-	default:
-		v.text = "on its way"
+		return v, true
+	}
+	v.text = "on its way"
+	if s.Revision == s.AttemptedRevision {
+		v.state, v.text = appliedVerdict(s)
 	}
 	return v, true
+}
+
+// appliedVerdict is what there is to say of a commit that is applied.
+func appliedVerdict(s *schema.SyncStatus) (forge.StatusState, string) {
+	live := meta.FindStatusCondition(s.Conditions, schema.SyncLive)
+	switch {
+	case live != nil && live.Status == metav1.ConditionTrue && s.Live != nil && s.Live.Revision == s.Revision:
+		return forge.Success, liveText(s.Live, live.Reason)
+	case live != nil && live.Status == metav1.ConditionFalse:
+		return forge.Failure, live.Message
+	}
+	return forge.Pending, "applied, and on its way to the Envoys"
 }
 
 // blame is what is wrong with the commit itself; a repository that does not answer is not its fault.

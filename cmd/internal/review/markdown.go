@@ -8,7 +8,7 @@ import (
 	"headgate.dev/cmd/internal/changes"
 )
 
-// A comment that is too long is refused by the hosts of pull requests, and read by nobody.
+// MarkdownRows is how many rows a table has at most: a comment that is too long is refused by the hosts of pull requests, and read by nobody.
 const MarkdownRows = 100
 
 // Markdown writes a pull request's comment. Everything that comes out of a repository stands in code, so that it cannot

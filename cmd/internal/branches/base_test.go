@@ -33,7 +33,7 @@ func TestMergeBase(t *testing.T) {
 	run("checkout", "-q", "main")
 	commit()
 	run("checkout", "-q", "--orphan", "lonely")
-	commit()
+	run("commit", "-q", "--allow-empty", "-m", "lonely") // with the words of the first commit, and in its second, it would be that one
 	source, err := git.Open(git.Source{URL: repo.Dir}, git.Options{})
 	if err != nil {
 		t.Fatal(err)

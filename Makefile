@@ -160,6 +160,7 @@ test-cluster: export HEADGATE_TESTGITEA := $(GITEA)
 test-cluster: cluster-up gitea image ## run the tests that need a cluster, in the test cluster, which stays up
 	cd deploy/testcluster && go vet -tags cluster ./... && go test -tags cluster -count 1 ./...
 	cd deploy/conformance && go vet ./... && go test .
+	'$(CLUSTER)' crds standard
 	@dirs=$$(find . -name '*_cluster_test.go' -not -path './deploy/testcluster/*' -exec dirname {} \; | sort -u); \
 	test -z "$$dirs" && exit 0; KUBECONFIG=$$('$(CLUSTER)' kubeconfig) || exit 1; export KUBECONFIG; set -x; \
 	go test -tags cluster -count 1 -timeout 40m -run '^TestCluster' $(if $(NARROWED),,-skip '$(ALONE)') $(TESTFLAGS) $$dirs \

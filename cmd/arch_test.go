@@ -212,13 +212,6 @@ var topLevel = map[string]string{
 // file: without comments, blank lines, tests and generated files.
 const maxPackageLines = 3000
 
-// outgrown are packages that are to be divided, with what they may have until then. The list only shrinks.
-var outgrown = map[string]int{
-	"agent/git":          3200, // saved files could leave it
-	"cmd/headgate":       3300, // explain and diff could leave it
-	"cmd/internal/local": 3100, // branches could leave it
-}
-
 func TestArchitecture(t *testing.T) {
 	packages, err := load("..")
 	if err != nil {

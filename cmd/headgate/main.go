@@ -128,7 +128,7 @@ Exit codes: 0 fine, 1 the input is wrong, 2 usage, 3 the environment (no Envoy, 
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(upCommand(s), renderCommand(s), validateCommand(s), explainCommand(s), diffCommand(s), previewCommand(s), schemaCommand(s),
-		driftCommand(s), installCommand(s), controllerCommand(s), proxyCommand(s), versionCommand(s))
+		installCommand(s), controllerCommand(s), proxyCommand(s), versionCommand(s))
 	call(root, s.name)
 	root.AddGroup(&cobra.Group{ID: cluster.Group, Title: "Commands for what follows Git in a cluster:"})
 	root.AddCommand(cluster.Commands(s.program(root))...)

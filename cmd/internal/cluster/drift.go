@@ -1,4 +1,4 @@
-package main
+package cluster
 
 import (
 	"bytes"
@@ -32,7 +32,7 @@ type driftFlags struct {
 	dir       string
 }
 
-func driftCommand(s streams) *cobra.Command {
+func driftCommand(p Program) *cobra.Command {
 	var f driftFlags
 	c := &cobra.Command{
 		Use:   "drift",
@@ -51,13 +51,13 @@ OBJECT is KIND/NAMESPACE/NAME, NAMESPACE/NAME, or KIND/NAME for kinds without na
 	c.PersistentFlags().StringVarP(&f.namespace, "namespace", "n", "", "namespace of the Syncs (default all)")
 	list := &cobra.Command{Use: "list", Short: "List what is drifted now", Args: cobra.NoArgs}
 	list.Flags().BoolVar(&f.all, "all", false, "what is over too, the last records of each Sync")
-	list.RunE = func(c *cobra.Command, _ []string) error { return f.list(c.Context(), s) }
-	ignore := f.answer(s, "ignore", "Have the drift of an object ignored: adds a rule in front of those of its Sync", f.ignore)
+	list.RunE = func(c *cobra.Command, _ []string) error { return f.list(c.Context(), p) }
+	ignore := f.answer(p, "ignore", "Have the drift of an object ignored: adds a rule in front of those of its Sync", f.ignore)
 	ignore.Flags().StringVar(&f.field, "field", "", "JSON pointer of the field (default all that is drifted)")
-	adopt := f.answer(s, "adopt", "Print the patch that makes Git say what the cluster says", f.adopt)
+	adopt := f.answer(p, "adopt", "Print the patch that makes Git say what the cluster says", f.adopt)
 	adopt.Flags().StringVar(&f.dir, "dir", ".", "the repository, checked out")
-	c.AddCommand(list, f.answer(s, "show", "Show all about the drift of an object", f.show),
-		f.answer(s, "correct", "Have an object put back, whatever the policy says", f.correct), ignore, adopt)
+	c.AddCommand(list, f.answer(p, "show", "Show all about the drift of an object", f.show),
+		f.answer(p, "correct", "Have an object put back, whatever the policy says", f.correct), ignore, adopt)
 	return c
 }
 
@@ -68,7 +68,7 @@ type drifted struct {
 }
 
 // answer makes a command about one object.
-func (f *driftFlags) answer(s streams, name, short string, do func(context.Context, streams, client.Client, drifted) error) *cobra.Command {
+func (f *driftFlags) answer(p Program, name, short string, do func(context.Context, Program, client.Client, drifted) error) *cobra.Command {
 	return &cobra.Command{
 		Use: name + " OBJECT", Short: short, Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -80,7 +80,7 @@ func (f *driftFlags) answer(s streams, name, short string, do func(context.Conte
 			if err != nil {
 				return err
 			}
-			return do(c.Context(), s, api, found)
+			return do(c.Context(), p, api, found)
 		},
 	}
 }
@@ -148,11 +148,11 @@ func (f *driftFlags) find(ctx context.Context, api client.Client, ref string) (d
 	}
 	switch len(found) {
 	case 0:
-		return drifted{}, usageError{fmt.Errorf("nothing is known of a drift of %s; headgate drift list --all shows what is", ref)}
+		return drifted{}, usage("nothing is known of a drift of %s; headgate drift list --all shows what is", ref)
 	case 1:
 		return found[0], nil
 	}
-	return drifted{}, usageError{fmt.Errorf("%s is said of %s and of %s: name the kind, or the namespace of the Sync", ref, found[0].records[0].Object, found[1].records[0].Object)}
+	return drifted{}, usage("%s is said of %s and of %s: name the kind, or the namespace of the Sync", ref, found[0].records[0].Object, found[1].records[0].Object)
 }
 
 func sortedKeys(m map[string][]drift.Record) []string {
@@ -173,7 +173,7 @@ func refersTo(ref string, r *drift.Record) bool {
 	return ref == short || strings.EqualFold(ref, r.Object.Kind+"/"+short)
 }
 
-func (f *driftFlags) list(ctx context.Context, s streams) error {
+func (f *driftFlags) list(ctx context.Context, p Program) error {
 	api, err := clusterClient()
 	if err != nil {
 		return err
@@ -189,11 +189,11 @@ func (f *driftFlags) list(ctx context.Context, s streams) error {
 		}
 		if text := driftText(d, time.Now()); text != "" {
 			said = true
-			fmt.Fprint(s.out, text)
+			fmt.Fprint(p.Out, text)
 		}
 	}
 	if !said {
-		fmt.Fprintln(s.out, "nothing is drifted")
+		fmt.Fprintln(p.Out, "nothing is drifted")
 	}
 	return nil
 }
@@ -238,25 +238,25 @@ func recordState(r *drift.Record, now time.Time) string {
 	return strings.Join(parts, " · ")
 }
 
-func (f *driftFlags) show(_ context.Context, s streams, _ client.Client, d drifted) error {
-	fmt.Fprint(s.out, driftText(d, time.Now()))
+func (f *driftFlags) show(_ context.Context, p Program, _ client.Client, d drifted) error {
+	fmt.Fprint(p.Out, driftText(d, time.Now()))
 	for i := range d.records {
 		for _, b := range d.records[i].By {
 			at := "at a time that the API server does not say"
 			if !b.Time.IsZero() {
 				at = b.Time.UTC().Format("2006-01-02 15:04:05")
 			}
-			fmt.Fprintf(s.out, "  %s: %s %s, %s\n", schema.Printable(d.records[i].Path), schema.Printable(b.String()), strings.ToLower(b.Operation), at)
+			fmt.Fprintf(p.Out, "  %s: %s %s, %s\n", schema.Printable(d.records[i].Path), schema.Printable(b.String()), strings.ToLower(b.Operation), at)
 		}
 	}
 	return nil
 }
 
 // correct asks the controller.
-func (f *driftFlags) correct(ctx context.Context, s streams, api client.Client, d drifted) error {
+func (f *driftFlags) correct(ctx context.Context, p Program, api client.Client, d drifted) error {
 	id := d.records[0].Object
 	if !d.records[0].Open() {
-		return usageError{fmt.Errorf("%s is not drifted: %s", id, d.records[0].Reason)}
+		return usage("%s is not drifted: %s", id, d.records[0].Reason)
 	}
 	kind := id.Kind
 	if id.Group != "" {
@@ -274,12 +274,12 @@ func (f *driftFlags) correct(ctx context.Context, s streams, api client.Client, 
 	if err := api.Patch(ctx, d.sync, client.RawPatch(types.MergePatchType, patch)); err != nil {
 		return fmt.Errorf("asking for the correction of %s: %w", id, err)
 	}
-	fmt.Fprintf(s.out, "asked to put %s back; headgate drift show says what came of it\n", id)
+	fmt.Fprintf(p.Out, "asked to put %s back; headgate drift show says what came of it\n", id)
 	return nil
 }
 
 // ignore adds a rule to the Sync.
-func (f *driftFlags) ignore(ctx context.Context, s streams, api client.Client, d drifted) error {
+func (f *driftFlags) ignore(ctx context.Context, p Program, api client.Client, d drifted) error {
 	id := d.records[0].Object
 	rule := schema.SyncDriftRule{
 		Target: schema.SyncSelector{Group: id.Group, Kind: id.Kind, Namespace: id.Namespace, Name: id.Name}, Policy: schema.DriftIgnore,
@@ -307,13 +307,13 @@ func (f *driftFlags) ignore(ctx context.Context, s streams, api client.Client, d
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(s.out, "Sync %s/%s has a rule in spec.drift.rules; where the Sync itself is in Git, write it there:\n  - %s\n", d.sync.Namespace, d.sync.Name, text)
+	fmt.Fprintf(p.Out, "Sync %s/%s has a rule in spec.drift.rules; where the Sync itself is in Git, write it there:\n  - %s\n", d.sync.Namespace, d.sync.Name, text)
 	return nil
 }
 
-func (f *driftFlags) adopt(_ context.Context, s streams, _ client.Client, d drifted) error {
+func (f *driftFlags) adopt(_ context.Context, p Program, _ client.Client, d drifted) error {
 	for i := range d.records {
-		fmt.Fprint(s.out, f.adoption(d.sync, &d.records[i]))
+		fmt.Fprint(p.Out, f.adoption(d.sync, &d.records[i]))
 	}
 	return nil
 }

@@ -165,6 +165,16 @@ func TestClusterSyncLive(t *testing.T) {
 	if err := redirects(t.Context(), address, "/two"); err == nil {
 		t.Error("the route that was removed still answers")
 	}
+
+	// What no Envoy has is live when all is healthy.
+	must(t, repo.Write("shop.yaml", spec("shop", "other.test", "  - redirect: {path: /one}\n")))
+	third, err = repo.Commit("Answer without a Service")
+	must(t, err)
+	live(third)
+	must(t, repo.Write("settings.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {a: b}\n"))
+	fourth, err := repo.Commit("Add settings")
+	must(t, err)
+	live(fourth)
 	must(t, c.Delete(t.Context(), s))
 	becomes(t, "the Sync goes, and what it owned", func(ctx context.Context) error {
 		for _, o := range []client.Object{s, &gwv1.Gateway{ObjectMeta: metav1.ObjectMeta{Namespace: syncNamespace, Name: "public"}}} {

@@ -107,7 +107,7 @@ is there. The first build takes about ten minutes of two cores; a start from the
 		},
 	}
 	c.Flags().BoolVar(&o.DualStack, "dual-stack", false, "give everything an IPv6 address too; pods then start a second or two later")
-	c.Flags().IntVar(&o.Slot, "slot", -1, "which quarter of 198.18.0.0/15 is the cluster's network, 0 to 3; -1 takes a free one")
+	c.Flags().IntVar(&o.Slot, "slot", -1, "which eighth of 198.18.0.0/15 is the cluster's network, 0 to 7; -1 takes a free one")
 	return c
 }
 

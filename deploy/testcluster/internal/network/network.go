@@ -1,11 +1,11 @@
 // Package network lays out the addresses of a test cluster.
 //
-// All clusters of a machine share 198.18.0.0/15, which is set aside for tests and never routed (RFC 2544). Each has a slot, a quarter of it:
+// All clusters of a machine share 198.18.0.0/15, which is set aside for tests and never routed (RFC 2544). Each has a slot, an eighth of it:
 //
 //	.0.0/24   the link: .0.1 is the host, .0.2 the node
 //	.1.0/24   addresses for Services of type LoadBalancer: .1.1 to .1.239; from .1.240 on free for static addresses
 //	.4.0/22   pods
-//	.64.0/18  cluster addresses of Services
+//	.32.0/19  cluster addresses of Services
 //
 // A dual-stack cluster has, below fd68:6764:SLOT::/48 (a unique local prefix, RFC 4193), the same in the subnets 0, 1, 4 and 40.
 //
@@ -18,7 +18,7 @@ import (
 )
 
 // Slots is how many clusters fit on a machine.
-const Slots = 4
+const Slots = 8
 
 // Plan holds the addresses of one cluster.
 type Plan struct {
@@ -51,20 +51,20 @@ func New(slot int) (Plan, error) {
 		return Plan{}, fmt.Errorf("network slot %d: only 0 to %d exist", slot, Slots-1)
 	}
 	at := func(third, last int) netip.Addr {
-		return netip.AddrFrom4([4]byte{198, byte(18 + slot/2), byte(slot%2*128 + third), byte(last)})
+		return netip.AddrFrom4([4]byte{198, byte(18 + slot/4), byte(slot%4*64 + third), byte(last)})
 	}
 	return Plan{
 		Slot:      slot,
-		All:       netip.PrefixFrom(at(0, 0), 17),
+		All:       netip.PrefixFrom(at(0, 0), 18),
 		Link:      netip.PrefixFrom(at(0, 0), 24),
 		Host:      at(0, 1),
 		Node:      at(0, 2),
 		PoolFirst: at(1, 1),
 		PoolLast:  at(1, 239),
 		Pods:      netip.PrefixFrom(at(4, 0), 22),
-		Services:  netip.PrefixFrom(at(64, 0), 18),
-		API:       at(64, 1),
-		DNS:       at(64, 10),
+		Services:  netip.PrefixFrom(at(32, 0), 19),
+		API:       at(32, 1),
+		DNS:       at(32, 10),
 	}, nil
 }
 

@@ -33,6 +33,7 @@ type proxyPod struct {
 	stdout *os.File      // for access logs; nil: with the log
 	files  string        // the private directory
 	first  chan struct{} // closed with the first certificate
+	zone   string        // with the first certificate: a pod does not move
 	trust  []byte        // the anchors that Envoy has
 }
 
@@ -117,10 +118,11 @@ func (p *proxyPod) got(c pki.Certificate) error {
 	if err := p.replace(envoy.CertificateFileName, text); err != nil {
 		return err
 	}
-	p.log.Info("got a certificate", "identity", c.Proxy.String(), "notAfter", c.NotAfter.UTC())
+	p.log.Info("got a certificate", "identity", c.Proxy.String(), "zone", c.Zone, "notAfter", c.NotAfter.UTC())
 	select {
 	case <-p.first:
 	default:
+		p.zone = c.Zone
 		close(p.first)
 	}
 	return nil
@@ -188,7 +190,7 @@ func (p *proxyPod) replace(name string, text []byte) error {
 // runEnvoy runs Envoy until the context ends, and drains it.
 func (p *proxyPod) runEnvoy(ctx context.Context) error {
 	bootstrap, err := envoy.Bootstrap(envoy.BootstrapOptions{
-		NodeID: p.name, XDS: p.xds, Admin: p.file("admin"), MaxConnections: p.maxConnections,
+		NodeID: p.name, Zone: p.zone, XDS: p.xds, Admin: p.file("admin"), MaxConnections: p.maxConnections,
 		TLS: &envoy.BootstrapTLS{Dir: p.files, ServerName: pki.ServerName},
 	})
 	if err != nil {

@@ -155,11 +155,11 @@ func (c *controlPlane) Review(_ context.Context, token, _ string) (pki.Caller, e
 	return caller, nil
 }
 
-func (c *controlPlane) GatewayOf(_ context.Context, p pki.Caller) (string, error) {
+func (c *controlPlane) PlaceOf(_ context.Context, p pki.Caller) (pki.Place, error) {
 	if p.Namespace != public1.Namespace || p.Pod != public1.Pod || p.PodUID != public1.PodUID {
-		return "", &pki.Refusal{Reason: "the pod serves no Gateway"}
+		return pki.Place{}, &pki.Refusal{Reason: "the pod serves no Gateway"}
 	}
-	return "public", nil
+	return pki.Place{Gateway: "public"}, nil
 }
 
 // note records something that others wait for.

@@ -63,35 +63,36 @@ type membership struct {
 	class func(context.Context, types.NamespacedName) (string, error)
 }
 
-// GatewayOf implements pki.Gateways.
-func (m *membership) GatewayOf(ctx context.Context, caller pki.Caller) (string, error) {
+// PlaceOf implements pki.Gateways.
+func (m *membership) PlaceOf(ctx context.Context, caller pki.Caller) (pki.Place, error) {
 	name := types.NamespacedName{Namespace: caller.Namespace, Name: caller.Pod}
 	var pod corev1.Pod
 	switch err := m.live.Get(ctx, name, &pod); {
 	case apierrors.IsNotFound(err):
-		return "", &pki.Refusal{Reason: fmt.Sprintf("there is no pod %s", name)}
+		return pki.Place{}, &pki.Refusal{Reason: fmt.Sprintf("there is no pod %s", name)}
 	case err != nil:
-		return "", fmt.Errorf("reading pod %s: %w", name, err)
+		return pki.Place{}, fmt.Errorf("reading pod %s: %w", name, err)
 	case string(pod.UID) != caller.PodUID:
-		return "", &pki.Refusal{Reason: fmt.Sprintf("the token is of an earlier pod %s", name)}
+		return pki.Place{}, &pki.Refusal{Reason: fmt.Sprintf("the token is of an earlier pod %s", name)}
 	case pod.Spec.ServiceAccountName != caller.ServiceAccount:
-		return "", &pki.Refusal{Reason: fmt.Sprintf("the token is not of the ServiceAccount of pod %s", name)}
+		return pki.Place{}, &pki.Refusal{Reason: fmt.Sprintf("the token is not of the ServiceAccount of pod %s", name)}
 	}
 	gateway := types.NamespacedName{Namespace: pod.Namespace, Name: fleet.ClaimedBy(&pod)}
 	if gateway.Name == "" {
-		return "", &pki.Refusal{Reason: fmt.Sprintf("pod %s serves no Gateway", name)}
+		return pki.Place{}, &pki.Refusal{Reason: fmt.Sprintf("pod %s serves no Gateway", name)}
 	}
 	if _, ours := m.book.gateway(gateway); !ours {
-		return "", fmt.Errorf("Gateway %s, which pod %s says it serves, is not one of ours by now", gateway, name) //nolint:staticcheck // the kind is a name
+		return pki.Place{}, fmt.Errorf("Gateway %s, which pod %s says it serves, is not one of ours by now", gateway, name) //nolint:staticcheck // the kind is a name
 	}
 	class, err := m.class(ctx, gateway)
 	if err != nil {
-		return "", err
+		return pki.Place{}, err
 	}
 	if !fleet.Serves(&pod, model.Name(gateway), class) {
-		return "", &pki.Refusal{Reason: fmt.Sprintf("pod %s is not one of the fleet of Gateway %s", name, gateway)}
+		return pki.Place{}, &pki.Refusal{Reason: fmt.Sprintf("pod %s is not one of the fleet of Gateway %s", name, gateway)}
 	}
-	return gateway.Name, nil
+	// Kubernetes puts the zone of the node on the pod, so that nobody needs a right to read nodes.
+	return pki.Place{Gateway: gateway.Name, Zone: pod.Labels[corev1.LabelTopologyZone]}, nil
 }
 
 // authenticate tells by its certificate which proxy calls.

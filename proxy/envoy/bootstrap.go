@@ -32,6 +32,8 @@ type BootstrapOptions struct {
 	NodeID string // how the proxy introduces itself; not its identity
 	XDS    string // where the xDS server listens
 	Admin  string // where the admin interface is to listen; empty: nowhere
+	// Zone that the proxy is in; empty: it is not known, and no endpoint is preferred for its zone.
+	Zone string
 	// MaxConnections of clients at a time, over all listeners; 0 means 50,000.
 	MaxConnections int64
 	// TLS is how to reach the xDS server over a network; nil: in plain text, and then a proxy calls itself live after 15 s
@@ -40,7 +42,9 @@ type BootstrapOptions struct {
 }
 
 const (
-	xdsCluster            = "xds"
+	xdsCluster = "xds"
+	// zoneCluster stands for the fleet itself, of which Envoy must know where it is before it prefers a zone.
+	zoneCluster           = "zone"
 	defaultMaxConnections = 50_000
 	// regexUnbounded lifts Envoy's bound of 100 on the size of a regular expression; checkRegex bounds it.
 	regexUnbounded = 1<<32 - 1
@@ -77,6 +81,11 @@ func Bootstrap(o BootstrapOptions) ([]byte, error) {
 		LayeredRuntime:  layeredRuntime(),
 		OverloadManager: overloadManager(o.MaxConnections),
 	}
+	if o.Zone != "" {
+		b.Node.Locality = locality(o.Zone)
+		b.ClusterManager.LocalClusterName = zoneCluster
+		b.StaticResources.Clusters = append(b.StaticResources.Clusters, fleetIn(o.Zone))
+	}
 	if o.Admin != "" {
 		address, _, err := parseAddress(o.Admin)
 		if err != nil {
@@ -88,6 +97,25 @@ func Bootstrap(o BootstrapOptions) ([]byte, error) {
 		return nil, fmt.Errorf("checking the bootstrap configuration: %w", err)
 	}
 	return marshalJSON(b)
+}
+
+// fleetIn is a cluster that nothing is sent to: a fleet that is in one zone alone. Where the other proxies are would only count for
+// a zone that takes a part of the requests, and ownZone takes all.
+func fleetIn(zone string) *clusterv3.Cluster {
+	nowhere := &corev3.Address{Address: &corev3.Address_Pipe{Pipe: &corev3.Pipe{Path: "@headgate-zone"}}}
+	return &clusterv3.Cluster{
+		Name:                 zoneCluster,
+		ClusterDiscoveryType: &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STATIC},
+		LoadAssignment: &endpointv3.ClusterLoadAssignment{
+			ClusterName: zoneCluster,
+			Endpoints: []*endpointv3.LocalityLbEndpoints{{
+				Locality: locality(zone),
+				LbEndpoints: []*endpointv3.LbEndpoint{{
+					HostIdentifier: &endpointv3.LbEndpoint_Endpoint{Endpoint: &endpointv3.Endpoint{Address: nowhere}},
+				}},
+			}},
+		},
+	}
 }
 
 // marshalJSON writes a message with the spaces that protojson puts in at random taken out again.

@@ -12,6 +12,9 @@ import (
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	commonv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/load_balancing_policies/common/v3"
+	leastrequestv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/load_balancing_policies/least_request/v3"
+	roundrobinv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/load_balancing_policies/round_robin/v3"
 	upstreamsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 
@@ -66,7 +69,27 @@ var (
 const (
 	fieldClusterName   protowire.Number = 1
 	fieldClusterSocket protowire.Number = 24
+	fieldClusterPolicy protowire.Number = 41
 )
+
+// ownZone prefers endpoints in the proxy's own locality, however few, as long as one of them takes requests.
+var ownZone = &commonv3.LocalityLbConfig{LocalityConfigSpecifier: &commonv3.LocalityLbConfig_ZoneAwareLbConfig_{
+	ZoneAwareLbConfig: &commonv3.LocalityLbConfig_ZoneAwareLbConfig{
+		MinClusterSize: wrapperspb.UInt64(1),
+		ForceLocalZone: &commonv3.LocalityLbConfig_ZoneAwareLbConfig_ForceLocalZone{MinSize: wrapperspb.UInt32(1)},
+	},
+}}
+
+// zonePolicy stands in for the policy of a cluster's tail and chooses as that does, in the own zone.
+func zonePolicy(p model.Protocol) message {
+	name, config := "envoy.load_balancing_policies.round_robin", mustAny(&roundrobinv3.RoundRobin{LocalityLbConfig: ownZone})
+	if p == model.HTTP || p == model.H2C {
+		name, config = "envoy.load_balancing_policies.least_request", mustAny(&leastrequestv3.LeastRequest{LocalityLbConfig: ownZone})
+	}
+	return &clusterv3.LoadBalancingPolicy{Policies: []*clusterv3.LoadBalancingPolicy_Policy{{
+		TypedExtensionConfig: &corev3.TypedExtensionConfig{Name: name, TypedConfig: config},
+	}}}
+}
 
 // Cluster translates a cluster: its endpoints come over EDS, by the same name. The error is a protocol that clusters do
 // not speak, or TLS that says too little.
@@ -78,6 +101,12 @@ func Cluster(c *model.Cluster, o Options) (Resource, error) {
 	}
 	body := appendBytes(make([]byte, 0, len(name)+len(tail)+4), fieldClusterName, name)
 	body = append(body, tail...)
+	if c.Zones {
+		var err error
+		if body, err = appendMessage(body, fieldClusterPolicy, zonePolicy(c.ID.Protocol)); err != nil {
+			return Resource{}, fmt.Errorf("translating cluster %s: %w", name, err)
+		}
+	}
 	if c.TLS == nil {
 		return newResource(ClusterType, name, body), nil
 	}

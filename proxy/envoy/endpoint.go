@@ -1,6 +1,9 @@
 package envoy
 
 import (
+	"maps"
+	"slices"
+
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -10,7 +13,8 @@ import (
 )
 
 // Endpoints translates the endpoints of a cluster. A cluster without any has a resource too, an empty one: Envoy would
-// wait for it otherwise. Endpoints that drain get no new request, unless all of them drain (KEP-1669).
+// wait for it otherwise. Endpoints that drain get no new request, unless all of them drain (KEP-1669). Every proxy gets the same: which
+// zone is its own it knows itself.
 func Endpoints(e *model.Endpoints) (Resource, error) {
 	name := e.Cluster.String()
 	assignment := &endpointv3.ClusterLoadAssignment{ClusterName: name}
@@ -25,7 +29,7 @@ func Endpoints(e *model.Endpoints) (Resource, error) {
 	if e.Cluster.Protocol == model.UDP {
 		protocol = corev3.SocketAddress_UDP
 	}
-	list := make([]*endpointv3.LbEndpoint, 0, len(e.List))
+	zones := map[string][]*endpointv3.LbEndpoint{}
 	for _, ep := range e.List {
 		lb := &endpointv3.LbEndpoint{HostIdentifier: &endpointv3.LbEndpoint_Endpoint{
 			Endpoint: &endpointv3.Endpoint{Address: socketAddress(ep.Address, protocol)},
@@ -36,8 +40,18 @@ func Endpoints(e *model.Endpoints) (Resource, error) {
 		if ep.Draining && drain {
 			lb.HealthStatus = corev3.HealthStatus_DRAINING
 		}
-		list = append(list, lb)
+		zones[ep.Zone] = append(zones[ep.Zone], lb)
 	}
-	assignment.Endpoints = []*endpointv3.LocalityLbEndpoints{{LbEndpoints: list}}
+	for _, zone := range slices.Sorted(maps.Keys(zones)) {
+		assignment.Endpoints = append(assignment.Endpoints, &endpointv3.LocalityLbEndpoints{Locality: locality(zone), LbEndpoints: zones[zone]})
+	}
 	return encode(EndpointType, name, assignment)
+}
+
+// locality is a zone as Envoy has it; nil for none.
+func locality(zone string) *corev3.Locality {
+	if zone == "" {
+		return nil
+	}
+	return &corev3.Locality{Zone: zone}
 }

@@ -65,6 +65,12 @@ func (l *lines) Write(p []byte) (int, error) {
 // start runs Envoy with resources until the test ends.
 func start(t *testing.T, resources []envoy.Resource) *proxy {
 	t.Helper()
+	return startIn(t, "", resources)
+}
+
+// startIn does the same in a zone.
+func startIn(t *testing.T, zone string, resources []envoy.Resource) *proxy {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "hg") // short: a socket's path has 108 bytes
 	if err != nil {
 		t.Fatal(err)
@@ -81,7 +87,7 @@ func start(t *testing.T, resources []envoy.Resource) *proxy {
 	p.admin = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", admin)
 	}}}
-	bootstrap, err := envoy.Bootstrap(envoy.BootstrapOptions{NodeID: "test", XDS: socket, Admin: admin})
+	bootstrap, err := envoy.Bootstrap(envoy.BootstrapOptions{NodeID: "test", Zone: zone, XDS: socket, Admin: admin})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -299,6 +299,8 @@ type Cluster struct {
 	ID ClusterID
 	// TLS is how the proxy speaks TLS with the endpoints; nil: not at all.
 	TLS *BackendTLS
+	// Zones is true where a proxy prefers the endpoints of its own zone, and goes to others when it has none there.
+	Zones bool
 }
 
 // BackendTLS is TLS with a backend (BackendTLSPolicy, GEP-1897).
@@ -332,4 +334,6 @@ type Endpoint struct {
 	Draining bool
 	// Weight of an endpoint of a mix, above zero; 0 in all other clusters, where all are equal.
 	Weight uint32
+	// Zone whose proxies prefer the endpoint; empty unless Cluster.Zones.
+	Zone string
 }

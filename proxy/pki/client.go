@@ -38,6 +38,8 @@ type Client struct {
 // Certificate is what a proxy has got.
 type Certificate struct {
 	Proxy Proxy
+	// Zone that the proxy is in; empty: the controller does not know.
+	Zone string
 	// Chain and Key are PEM.
 	Chain, Key []byte
 	// NotBefore and NotAfter bound its life.
@@ -68,7 +70,7 @@ func (c *Client) Exchange(ctx context.Context) (Certificate, error) {
 	if err != nil {
 		return Certificate{}, fmt.Errorf("making a key: %w", err)
 	}
-	text, err := c.post(ctx, key, strings.TrimSpace(string(token)), trusted)
+	text, zone, err := c.post(ctx, key, strings.TrimSpace(string(token)), trusted)
 	if err != nil {
 		return Certificate{}, fmt.Errorf("getting a certificate from %s: %w", c.Address, err)
 	}
@@ -76,6 +78,7 @@ func (c *Client) Exchange(ctx context.Context) (Certificate, error) {
 	if err != nil {
 		return Certificate{}, fmt.Errorf("reading the certificate from %s: %w", c.Address, err)
 	}
+	cert.Zone = zone
 	return cert, nil
 }
 
@@ -108,10 +111,10 @@ func (c *Client) now() time.Time {
 	return c.Clock()
 }
 
-func (c *Client) post(ctx context.Context, key *ecdsa.PrivateKey, token string, trusted *x509.CertPool) ([]byte, error) {
+func (c *Client) post(ctx context.Context, key *ecdsa.PrivateKey, token string, trusted *x509.CertPool) (text []byte, zone string, err error) {
 	csr, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, key)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	transport := &http.Transport{ // no proxy from the environment: the token goes to the controller and nowhere else
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: trusted, ServerName: ServerName, Time: c.now},
@@ -124,25 +127,25 @@ func (c *Client) post(ctx context.Context, key *ecdsa.PrivateKey, token string, 
 	body := pem.EncodeToMemory(&pem.Block{Type: pemRequest, Bytes: csr})
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+c.Address+ExchangePath, bytes.NewReader(body))
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
 	res, err := client.Do(req)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	defer res.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	text, err = io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	if err != nil {
-		return nil, fmt.Errorf("reading the answer: %w", err)
+		return nil, "", fmt.Errorf("reading the answer: %w", err)
 	}
 	switch {
 	case res.StatusCode == http.StatusOK:
-		return text, nil
+		return text, res.Header.Get(ZoneHeader), nil
 	case res.StatusCode >= 400 && res.StatusCode < 500:
-		return nil, &RefusedError{res.StatusCode, strings.TrimSpace(string(text))}
+		return nil, "", &RefusedError{res.StatusCode, strings.TrimSpace(string(text))}
 	default:
-		return nil, fmt.Errorf("%s: %.200s", res.Status, strings.TrimSpace(string(text)))
+		return nil, "", fmt.Errorf("%s: %.200s", res.Status, strings.TrimSpace(string(text)))
 	}
 }
 

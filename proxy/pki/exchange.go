@@ -22,9 +22,12 @@ import (
 const Audience = "headgate"
 
 // ExchangePath is where a proxy POSTs its certificate request (PEM), with its token in the Authorization header (Bearer).
-// It gets the certificate as PEM. 401 and 403 say that it will not get one (the body says why), 503 that it should ask
+// It gets the certificate as PEM, and the zone it is in, if that is known, in the header ZoneHeader. 401 and 403 say that it will not get one (the body says why), 503 that it should ask
 // again.
 const ExchangePath = "/v1/proxy-certificate"
+
+// ZoneHeader of an answer has the zone of the pod.
+const ZoneHeader = "Headgate-Zone"
 
 const (
 	maxRequest     = 16 << 10 // bytes of a certificate request; ours have 400
@@ -55,7 +58,15 @@ type Reviewer interface {
 // Gateways knows which Gateway of its namespace a pod serves, from the cluster's own objects. A pod that serves none is a
 // *Refusal; any other error means that it cannot be known now.
 type Gateways interface {
-	GatewayOf(context.Context, Caller) (gateway string, err error)
+	PlaceOf(context.Context, Caller) (Place, error)
+}
+
+// Place is where a proxy belongs.
+type Place struct {
+	// Gateway that it serves.
+	Gateway string
+	// Zone that it runs in; empty: it is not known.
+	Zone string
 }
 
 // Refusal says why a caller gets no certificate. Its text is told to the caller.
@@ -129,7 +140,7 @@ func (e *Exchange) Stop(ctx context.Context) error {
 }
 
 func (e *Exchange) answer(w http.ResponseWriter, r *http.Request) {
-	proxy, cert, err := e.exchange(w, r)
+	proxy, zone, cert, err := e.exchange(w, r)
 	if err != nil {
 		e.options.Refused(peerOf(r), err)
 		var refusal *Refusal
@@ -148,6 +159,9 @@ func (e *Exchange) answer(w http.ResponseWriter, r *http.Request) {
 	e.options.Issued(proxy, cert)
 	w.Header().Set("Content-Type", "application/x-pem-file")
 	w.Header().Set("Cache-Control", "no-store")
+	if zone != "" {
+		w.Header().Set(ZoneHeader, zone)
+	}
 	// Should the caller be gone, it asks again.
 	_, _ = w.Write(pem.EncodeToMemory(&pem.Block{Type: pemCertificate, Bytes: cert.Raw}))
 }
@@ -161,54 +175,54 @@ type badRequest struct {
 func (b *badRequest) Error() string { return b.text }
 
 // exchange decides. What the request says of its owner is not read: neither a name in it nor one around it.
-func (e *Exchange) exchange(w http.ResponseWriter, r *http.Request) (Proxy, *x509.Certificate, error) {
+func (e *Exchange) exchange(w http.ResponseWriter, r *http.Request) (proxy Proxy, zone string, cert *x509.Certificate, err error) {
 	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !ok || token == "" {
-		return Proxy{}, nil, &badRequest{http.StatusUnauthorized, "no token: send it as \"Authorization: Bearer TOKEN\""}
+		return proxy, "", nil, &badRequest{http.StatusUnauthorized, "no token: send it as \"Authorization: Bearer TOKEN\""}
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		return Proxy{}, nil, &badRequest{http.StatusRequestEntityTooLarge, "a certificate request is smaller than that"}
+		return proxy, "", nil, &badRequest{http.StatusRequestEntityTooLarge, "a certificate request is smaller than that"}
 	} else if err != nil {
-		return Proxy{}, nil, &badRequest{http.StatusRequestTimeout, "the request did not come in time"}
+		return proxy, "", nil, &badRequest{http.StatusRequestTimeout, "the request did not come in time"}
 	}
 	key, err := requestedKey(body)
 	if err != nil {
-		return Proxy{}, nil, &badRequest{http.StatusBadRequest, err.Error()}
+		return proxy, "", nil, &badRequest{http.StatusBadRequest, err.Error()}
 	}
-	proxy, err := e.identify(r.Context(), token)
+	proxy, zone, err = e.identify(r.Context(), token)
 	if err != nil {
-		return Proxy{}, nil, err
+		return proxy, "", nil, err
 	}
-	cert, err := e.door.issueProxy(proxy, key)
-	return proxy, cert, err
+	cert, err = e.door.issueProxy(proxy, key)
+	return proxy, zone, cert, err
 }
 
-// identify says whose token it is.
-func (e *Exchange) identify(ctx context.Context, token string) (Proxy, error) {
+// identify says whose token it is, and in which zone that proxy is.
+func (e *Exchange) identify(ctx context.Context, token string) (p Proxy, zone string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, reviewPatience)
 	defer cancel()
 	select {
 	case e.reviews <- struct{}{}:
 		defer func() { <-e.reviews }()
 	case <-ctx.Done():
-		return Proxy{}, fmt.Errorf("waiting to review a token: %w", ctx.Err())
+		return p, "", fmt.Errorf("waiting to review a token: %w", ctx.Err())
 	}
 	caller, err := e.options.Reviewer.Review(ctx, token, Audience)
 	if err != nil {
-		return Proxy{}, fmt.Errorf("reviewing a token: %w", err)
+		return p, "", fmt.Errorf("reviewing a token: %w", err)
 	}
 	if !slices.Contains(caller.Audiences, Audience) {
-		return Proxy{}, &Refusal{fmt.Sprintf("the token is not for audience %q", Audience)}
+		return p, "", &Refusal{fmt.Sprintf("the token is not for audience %q", Audience)}
 	}
 	if caller.Namespace == "" || caller.ServiceAccount == "" || caller.Pod == "" || caller.PodUID == "" {
-		return Proxy{}, &Refusal{"the token is not bound to a pod: it must be a projected service account token"}
+		return p, "", &Refusal{"the token is not bound to a pod: it must be a projected service account token"}
 	}
-	gateway, err := e.options.Gateways.GatewayOf(ctx, caller)
+	place, err := e.options.Gateways.PlaceOf(ctx, caller)
 	if err != nil {
-		return Proxy{}, fmt.Errorf("finding the Gateway of pod %s/%s: %w", caller.Namespace, caller.Pod, err)
+		return p, "", fmt.Errorf("finding the Gateway of pod %s/%s: %w", caller.Namespace, caller.Pod, err)
 	}
-	return Proxy{Namespace: caller.Namespace, Gateway: gateway, Pod: caller.Pod}, nil
+	return Proxy{Namespace: caller.Namespace, Gateway: place.Gateway, Pod: caller.Pod}, place.Zone, nil
 }
 
 // requestedKey is the public key of a certificate request whose sender has the private one.

@@ -70,14 +70,14 @@ func (c *cluster) Review(_ context.Context, token, audience string) (pki.Caller,
 	return caller, nil
 }
 
-func (c *cluster) GatewayOf(_ context.Context, p pki.Caller) (string, error) {
+func (c *cluster) PlaceOf(_ context.Context, p pki.Caller) (pki.Place, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	gateway, ok := c.pods[p.Namespace+"/"+p.ServiceAccount+"/"+p.Pod+"/"+p.PodUID]
 	if !ok {
-		return "", &pki.Refusal{Reason: "the pod serves no Gateway"}
+		return pki.Place{}, &pki.Refusal{Reason: "the pod serves no Gateway"}
 	}
-	return gateway, nil
+	return pki.Place{Gateway: gateway, Zone: "zone-of-" + p.Pod}, nil
 }
 
 // rig is an exchange that answers on loopback.
@@ -209,7 +209,7 @@ var public1 = pki.Proxy{Namespace: "infra", Gateway: "public", Pod: "public-1"}
 func TestExchange(t *testing.T) {
 	r := newRig(t)
 	c := r.get()
-	if c.Proxy != public1 || !c.NotAfter.Equal(start.Add(24*time.Hour)) {
+	if c.Proxy != public1 || c.Zone != "zone-of-"+public1.Pod || !c.NotAfter.Equal(start.Add(24*time.Hour)) {
 		t.Errorf("got a certificate for %v until %v", c.Proxy, c.NotAfter)
 	}
 	if _, err := tls.X509KeyPair(c.Chain, c.Key); err != nil {

@@ -18,7 +18,7 @@ func Cluster(s *kube.Snapshot, id model.ClusterID, client model.SecretID) (*mode
 	if port == nil {
 		return nil, nil
 	}
-	out := &model.Cluster{ID: id}
+	out := &model.Cluster{ID: id, Zones: prefersZones(s.Service(service))}
 	if !secures(id.Protocol) {
 		return out, nil
 	}

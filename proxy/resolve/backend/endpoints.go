@@ -19,10 +19,13 @@ import (
 //
 // Conditions are read as KEP-1669 has them: ready endpoints are used; those that are not ready but still serve while they
 // terminate are draining; all others are left out. Addresses that are no IP, and ports that are not set, are left out.
+//
+// Zones are those of the hints, if the Service asks for that and every ready endpoint has one (KEP-2433, KEP-4444).
 func Endpoints(s *kube.Snapshot, id model.ClusterID) *model.Endpoints {
 	out := &model.Endpoints{Cluster: id}
 	service := types.NamespacedName(id.Service)
-	port := servicePort(s.Service(service), id)
+	o := s.Service(service)
+	port := servicePort(o, id)
 	if port == nil || (secures(id.Protocol) && !honoured(s, service, port)) {
 		return out
 	}
@@ -37,7 +40,35 @@ func Endpoints(s *kube.Snapshot, id model.ClusterID) *model.Endpoints {
 		return compareBool(a.Draining, b.Draining)
 	})
 	out.List = slices.CompactFunc(out.List, func(a, b model.Endpoint) bool { return a.Address == b.Address })
+	if !prefersZones(o) || slices.ContainsFunc(out.List, func(e model.Endpoint) bool { return e.Zone == "" && !e.Draining }) {
+		for i := range out.List {
+			out.List[i].Zone = ""
+		}
+	}
 	return out
+}
+
+// prefersZones tells whether a Service asks for endpoints that are close: all that it may say means the own zone first. The own node
+// is no place that proxies could prefer, as they are not on each.
+func prefersZones(s *corev1.Service) bool {
+	if s == nil || s.Spec.TrafficDistribution == nil {
+		return false
+	}
+	switch *s.Spec.TrafficDistribution {
+	case corev1.ServiceTrafficDistributionPreferClose, corev1.ServiceTrafficDistributionPreferSameZone,
+		corev1.ServiceTrafficDistributionPreferSameNode:
+		return true
+	default:
+		return false
+	}
+}
+
+// zone is the one that an endpoint is meant for. Who makes EndpointSlices names one; of several the first counts.
+func zone(e *discoveryv1.Endpoint) string {
+	if e.Hints == nil || len(e.Hints.ForZones) == 0 {
+		return ""
+	}
+	return e.Hints.ForZones[0].Name
 }
 
 func compareBool(a, b bool) int {
@@ -69,7 +100,9 @@ func appendSlice(list []model.Endpoint, es *discoveryv1.EndpointSlice, port *cor
 			}
 			// Addresses beyond the first are not used by anybody (discovery/v1, Endpoint.addresses).
 			if a, err := netip.ParseAddr(e.Addresses[0]); err == nil {
-				list = append(list, model.Endpoint{Address: netip.AddrPortFrom(a.Unmap(), uint16(*p.Port)), Draining: draining})
+				list = append(list, model.Endpoint{
+					Address: netip.AddrPortFrom(a.Unmap(), uint16(*p.Port)), Draining: draining, Zone: zone(e),
+				})
 			}
 		}
 	}

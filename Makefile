@@ -150,8 +150,9 @@ conformance: cluster-up build image ## run Gateway API's conformance suite in th
 	cd deploy/conformance && go build -o '$(CONFORMANCE)' .
 	'$(CONFORMANCE)' --version "$$(git describe --tags --always --dirty 2>/dev/null || echo dev)" $(ARGS)
 
-# This test takes kinds away that others need.
+# This test takes kinds away that others need, and that one another cluster.
 ALONE := ^TestClusterChannels$$
+DUAL := ^TestClusterDualStack$$
 NARROWED := $(findstring -run,$(TESTFLAGS))
 
 .PHONY: test-cluster
@@ -163,8 +164,15 @@ test-cluster: cluster-up gitea image ## run the tests that need a cluster, in th
 	'$(CLUSTER)' crds standard
 	@dirs=$$(find . -name '*_cluster_test.go' -not -path './deploy/testcluster/*' -exec dirname {} \; | sort -u); \
 	test -z "$$dirs" && exit 0; KUBECONFIG=$$('$(CLUSTER)' kubeconfig) || exit 1; export KUBECONFIG; set -x; \
-	go test -tags cluster -count 1 -timeout 40m -run '^TestCluster' $(if $(NARROWED),,-skip '$(ALONE)') $(TESTFLAGS) $$dirs \
+	go test -tags cluster -count 1 -timeout 40m -run '^TestCluster' $(if $(NARROWED),,-skip '$(ALONE)|$(DUAL)') $(TESTFLAGS) $$dirs \
 	$(if $(NARROWED),,&& go test -tags cluster -count 1 -run '$(ALONE)' $(TESTFLAGS) ./deploy)
+
+.PHONY: test-cluster-dual
+test-cluster-dual: export HEADGATE_TESTCLUSTER := $(CLUSTER)
+test-cluster-dual: export HEADGATE_TESTCLUSTER_DIR := $(or $(TMPDIR),/tmp)/headgate-dual-stack
+test-cluster-dual: bin/testcluster image ## run the cluster test of both address families, in a test cluster of its own, which goes afterwards
+	@trap "'$(CLUSTER)' down" EXIT; set -x; '$(CLUSTER)' up --dual-stack && '$(CLUSTER)' crds standard && \
+	KUBECONFIG=$$('$(CLUSTER)' kubeconfig) go test -tags cluster -count 1 -timeout 10m -run '$(DUAL)' $(TESTFLAGS) ./deploy
 
 .PHONY: test-cluster-long
 test-cluster-long: export HEADGATE_IDLE := 15m

@@ -22,7 +22,6 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
-	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -34,8 +33,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/config"
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
-	"headgate.dev/proxy/fleet"
-	"headgate.dev/proxy/pki"
 	"headgate.dev/schema"
 )
 
@@ -64,6 +61,8 @@ func TestClusterController(t *testing.T) {
 	t.Run("endpoints", func(t *testing.T) { w.in(t).endpoints() })
 	t.Run("repair", func(t *testing.T) { w.in(t).repair() })
 	t.Run("identity", func(t *testing.T) { w.in(t).identity() })
+	t.Run("streams", func(t *testing.T) { w.in(t).streams() })
+	t.Run("rotation", func(t *testing.T) { w.in(t).rotation() })
 	t.Run("restart", func(t *testing.T) { w.in(t).restart() })
 	t.Run("missing config", func(t *testing.T) { w.in(t).missingConfig() })
 	t.Run("removal", func(t *testing.T) { w.in(t).removal() })
@@ -178,6 +177,10 @@ func ask(ctx context.Context, address, host string) (int, string, error) {
 		return 0, "", err
 	}
 	request.Host = host
+	return do(request)
+}
+
+func do(request *http.Request) (int, string, error) {
 	response, err := visitor.Do(request)
 	if err != nil {
 		return 0, "", err
@@ -654,68 +657,4 @@ func (w *world) repair() {
 		return nil
 	})
 	w.Logf("put back after %s", took.Round(time.Millisecond))
-}
-
-// identity asks for certificates with good and bad tokens.
-func (w *world) identity() {
-	key := client.ObjectKey{Namespace: clusterNamespace, Name: "public-headgate"}
-	var anchors corev1.ConfigMap
-	var front corev1.Service
-	err := errors.Join(w.Get(w.Context(), key, &anchors), w.Get(w.Context(), client.ObjectKey{Namespace: systemNamespace, Name: "headgate"}, &front))
-	if err != nil {
-		w.Fatal(err)
-	}
-	dir := w.TempDir()
-	c := pki.Client{
-		Address:   net.JoinHostPort(front.Spec.ClusterIP, "18001"),
-		TokenFile: filepath.Join(dir, "token"), AnchorsFile: filepath.Join(dir, "ca.crt"),
-	}
-	if err := os.WriteFile(c.AnchorsFile, []byte(anchors.Data["ca.crt"]), 0o600); err != nil {
-		w.Fatal(err)
-	}
-	exchange := func(audience, account string, pod *corev1.Pod) (pki.Certificate, error) {
-		request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: []string{audience}}}
-		if pod != nil {
-			request.Spec.BoundObjectRef = &authenticationv1.BoundObjectReference{Kind: "Pod", APIVersion: "v1", Name: pod.Name, UID: pod.UID}
-		}
-		of := &corev1.ServiceAccount{ObjectMeta: named(account)}
-		if err := w.SubResource("token").Create(w.Context(), of, request); err != nil {
-			w.Fatal(err)
-		}
-		if err := os.WriteFile(c.TokenFile, []byte(request.Status.Token), 0o600); err != nil {
-			w.Fatal(err)
-		}
-		return c.Exchange(w.Context())
-	}
-	var pods corev1.PodList
-	if err := w.List(w.Context(), &pods, client.InNamespace(clusterNamespace)); err != nil || len(pods.Items) != 1 {
-		w.Fatalf("%d proxies, want 1: %v", len(pods.Items), err)
-	}
-	proxy := &pods.Items[0]
-	stranger := &corev1.Pod{ObjectMeta: named("stranger"), Spec: corev1.PodSpec{
-		ServiceAccountName: key.Name, Containers: []corev1.Container{{Name: "c", Image: clusterImage, Args: []string{"version"}}},
-	}}
-	stranger.Annotations = map[string]string{fleet.GatewayAnnotation: "other"}
-	w.create(stranger)
-	defer func() {
-		if err := w.Delete(w.Context(), stranger, client.GracePeriodSeconds(0)); err != nil {
-			w.Error(err)
-		}
-		w.gone(stranger.DeepCopy())
-	}()
-	got, err := exchange(pki.Audience, key.Name, proxy)
-	if err != nil || got.Proxy != (pki.Proxy{Namespace: clusterNamespace, Gateway: "public", Pod: proxy.Name}) {
-		w.Errorf("a proxy of the Gateway got %v: %v", got.Proxy, err)
-	}
-	for name, ask := range map[string]func() (pki.Certificate, error){
-		"another audience": func() (pki.Certificate, error) { return exchange("https://kubernetes.default.svc", key.Name, proxy) },
-		"no pod":           func() (pki.Certificate, error) { return exchange(pki.Audience, key.Name, nil) },
-		"a stranger":       func() (pki.Certificate, error) { return exchange(pki.Audience, key.Name, stranger) },
-	} {
-		got, err := ask()
-		if err == nil {
-			w.Errorf("%s got a certificate as %v", name, got.Proxy)
-		}
-		w.Logf("%s: %v", name, err)
-	}
 }

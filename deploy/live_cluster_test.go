@@ -100,13 +100,14 @@ func (w *world) versions() map[string]string {
 	return out
 }
 
-// quiet takes the controller away and brings it back: nothing is written about what is as it was.
+// quiet takes the controller away and brings it back: nothing is sent, and nothing written, about what is as it was.
 func (w *world) quiet() {
 	w.acknowledged("app")
 	w.counts("1 of 1 ready Envoys")
 	before := w.versions()
 	w.scale(0)
 	w.scale(1)
+	w.sentNothing()
 	// A new route is live, so the controller has begun to write; and after its counts' second look.
 	w.create(route("quiet", "quiet.example", "app"))
 	w.acknowledged("quiet")

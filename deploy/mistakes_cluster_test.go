@@ -53,6 +53,7 @@ func TestClusterMistakes(t *testing.T) {
 	}{
 		{"certificates", (*world).certificates}, {"references", (*world).references}, {"services", (*world).services},
 		{"large route", (*world).largeRoute}, {"many listeners", (*world).manyListeners}, {"names", (*world).names},
+		{"refused by Envoy", (*world).refused},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(w.in(t)) })
 	}

@@ -240,6 +240,7 @@ func TestVerdicts(t *testing.T) {
 	}{
 		{"acknowledged", verdict{live: true}, false, false, "True Acknowledged", 0},
 		{"refused", verdict{refused: "no"}, true, false, "False Refused", 0},
+		{"refused for its port", verdict{refused: "cannot bind '[::]:1': Address already in use"}, true, false, "False Refused", 0},
 		{"new, with an Envoy", verdict{served: true, age: time.Second}, false, false, "", patience - time.Second},
 		{"new, for long", verdict{served: true, age: patience}, false, false, "False Pending", 0},
 		{"new, without an Envoy", verdict{age: time.Hour}, false, false, "", 0},

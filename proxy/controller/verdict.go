@@ -6,6 +6,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"headgate.dev/proxy/envoy"
 	"headgate.dev/proxy/kube"
 	"headgate.dev/proxy/live"
 	"headgate.dev/proxy/resolve/condition"
@@ -54,6 +55,8 @@ func (t *tracker) route(ref kube.Ref, generation int64, gateway types.Namespaced
 func (v verdict) condition(there, stale bool) (c *condition.Condition, again time.Duration) {
 	say := func(c condition.Condition) (*condition.Condition, time.Duration) { return &c, 0 }
 	switch {
+	case envoy.CannotBind(v.refused):
+		return say(condition.False(condition.Live, condition.Refused, "an Envoy of the Gateway cannot open the port; it is served by those that can: "+v.refused))
 	case v.refused != "":
 		return say(condition.False(condition.Live, condition.Refused, "an Envoy of the Gateway refuses what comes from this route and keeps what it had before; change the route: "+v.refused))
 	case v.live:

@@ -51,12 +51,12 @@ func (e *Engine) Pinned() []Pinned {
 // Refused takes in that a proxy refuses a resource as it was after a step, and puts the route into quarantine that it comes from:
 // the one that changed in it last. If there are several, one after the other is tried, and all go if it was none of them alone. What
 // shares the resource with them goes out without them. A resource that no route can be taken out of stays as it is, and so does one
-// that has changed since.
+// that has changed since, and a listener whose address the proxy cannot have, whatever its routes are.
 func (e *Engine) Refused(fleet string, key envoy.Key, step uint64, message string) Effects {
 	s := e.newStep()
 	k := fleetKey{fleet, key}
 	p, there := e.published[k]
-	if there && step >= p.step && (key.Type == envoy.ListenerType || key.Type == envoy.ScopeType || key.Type == envoy.RouteType) {
+	if there && step >= p.step && !envoy.CannotBind(message) && (key.Type == envoy.ListenerType || key.Type == envoy.ScopeType || key.Type == envoy.RouteType) {
 		if s.trial = p.trial; s.trial == nil {
 			s.trial = &trial{key: k, suspects: e.suspects(fleet, key, p.because)}
 		}

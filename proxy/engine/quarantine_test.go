@@ -147,3 +147,32 @@ func TestQuarantineEndsWithPermission(t *testing.T) {
 	s.take(s.Step([]kube.Change{kube.ChangeOf(kube.Gateway, g)}))
 	s.expect("its Gateway changes", nil, "a")
 }
+
+// A proxy that cannot have the port of a listener refuses it whatever leads there: no route is put into quarantine for that.
+func TestNoQuarantineForAPort(t *testing.T) {
+	s := newShared(t)
+	g := s.snapshot.Gateway(types.NamespacedName{Namespace: "a", Name: "g"}).DeepCopy()
+	g.Generation, g.ResourceVersion = 2, "2"
+	g.Spec.Listeners = append(g.Spec.Listeners, gwv1.Listener{Name: "tcp", Port: 81, Protocol: gwv1.TCPProtocolType})
+	r := &gwv1.TCPRoute{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "t", UID: "t", Generation: 1, ResourceVersion: "1"}}
+	section, port := gwv1.SectionName("tcp"), gwv1.PortNumber(80)
+	r.Spec.ParentRefs = []gwv1.ParentReference{{Name: "g", SectionName: &section}}
+	r.Spec.Rules = []gwv1.TCPRouteRule{{BackendRefs: []gwv1.BackendRef{{BackendObjectReference: gwv1.BackendObjectReference{Name: "s", Port: &port}}}}}
+	e := s.Step([]kube.Change{kube.ChangeOf(kube.Gateway, g), kube.ChangeOf(kube.TCPRoute, r)})
+	listener := slices.IndexFunc(e.XDS, func(c Change) bool { return c.Type == envoy.ListenerType })
+	if listener < 0 {
+		t.Fatalf("there is no listener in %+v", e.XDS)
+	}
+	x := e.XDS[listener]
+	if behind := s.RoutesBehind(x.Fleet, x.Key); len(behind) != 1 {
+		t.Fatalf("behind the listener are %v", behind)
+	}
+	s.Refused(x.Fleet, x.Key, s.steps, "Error adding/updating listener(s) a/g/81: cannot bind '[::]:81': Address already in use")
+	if pinned := s.Pinned(); len(pinned) > 0 {
+		t.Errorf("in quarantine: %v", pinned)
+	}
+	s.Refused(x.Fleet, x.Key, s.steps, "no")
+	if pinned := s.Pinned(); len(pinned) != 1 {
+		t.Errorf("in quarantine for another reason: %v", pinned)
+	}
+}

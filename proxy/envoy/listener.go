@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -154,3 +155,7 @@ func socketAddress(a netip.AddrPort, protocol corev3.SocketAddress_Protocol) *co
 		Ipv4Compat:    a.Addr() == netip.IPv6Unspecified(),
 	}}}
 }
+
+// CannotBind tells whether a proxy refuses a listener for its address alone, because something else on that proxy has it. Nothing that
+// the listener leads to is the reason, and another proxy may take it.
+func CannotBind(refusal string) bool { return strings.Contains(refusal, "cannot bind ") }

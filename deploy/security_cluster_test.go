@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -27,6 +28,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	appsv1 "k8s.io/api/apps/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -58,14 +60,15 @@ func (w *world) proxy() *corev1.Pod {
 	return &pods.Items[0]
 }
 
-// stranger makes a pod that says it is a proxy of the Gateway, as far as anybody can who may make pods.
-func (w *world) stranger(namespace, account, gateway string) *corev1.Pod {
+// stranger makes a pod with all that a proxy has on it, but for its namespace or the Gateway that it says it serves.
+func (w *world) stranger(namespace, account, gateway string, like *corev1.Pod) *corev1.Pod {
 	w.Helper()
 	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "headgate-test-stranger"}, Spec: corev1.PodSpec{
 		ServiceAccountName: account, Containers: []corev1.Container{{Name: "c", Image: clusterImage, Args: []string{"version"}}},
 	}}
-	p.Annotations = map[string]string{fleet.GatewayAnnotation: gateway}
-	p.Labels = map[string]string{fleet.GatewayLabel: gateway}
+	p.Labels, p.Annotations = maps.Clone(like.Labels), maps.Clone(like.Annotations)
+	delete(p.Labels, appsv1.DefaultDeploymentUniqueLabelKey) // or its Deployment would count it
+	p.Labels[fleet.GatewayLabel], p.Annotations[fleet.GatewayAnnotation] = gateway, gateway
 	if err := client.IgnoreNotFound(w.Delete(w.Context(), p.DeepCopy(), client.GracePeriodSeconds(0))); err != nil {
 		w.Fatal(err)
 	}
@@ -110,7 +113,7 @@ func (w *world) identity() {
 	if err != nil || got.Proxy != (pki.Proxy{Namespace: clusterNamespace, Gateway: "public", Pod: proxy.Name}) {
 		w.Errorf("a proxy of the Gateway got %v: %v", got.Proxy, err)
 	}
-	other, foreign := w.stranger(key.Namespace, key.Name, "other"), w.stranger("default", "default", "public")
+	other, foreign := w.stranger(key.Namespace, key.Name, "other", proxy), w.stranger("default", "default", "public", proxy)
 	for name, ask := range map[string]func() (pki.Certificate, error){
 		"another audience": func() (pki.Certificate, error) {
 			return exchange("https://kubernetes.default.svc", key.Namespace, key.Name, proxy)
@@ -247,8 +250,11 @@ func (w *world) streams() {
 // rotation has another root sign, as it comes about every year: announced, then signing. No stream ends over it, and those that are new
 // afterwards know each other by it.
 func (w *world) rotation() {
+	service, endpoints := service("rotating", w.host, w.backend(w.T, "rotating"))
+	w.create(service, endpoints, route("rotating", "rotating.example", "rotating"))
+	w.appears("rotating.example", "rotating")
 	before := w.calls()
-	stop := w.traffic(w.T, "app.example")
+	stop := w.traffic(w.T, "rotating.example")
 	next, err := pki.NewAuthority(pki.Policy{}, time.Now())
 	if err != nil {
 		w.Fatal(err)
@@ -271,8 +277,8 @@ func (w *world) rotation() {
 	}
 	w.scale(0)
 	w.scale(1)
-	w.create(route("rotated", "rotated.example", "app"))
-	w.serves("rotated.example", "app")
+	w.create(route("rotated", "rotated.example", "rotating"))
+	w.serves("rotated.example", "rotating")
 	stop()
 }
 
@@ -351,10 +357,16 @@ func (w *world) serverIssuer() string {
 	return c.(*tls.Conn).ConnectionState().PeerCertificates[0].Issuer.String()
 }
 
-// calls is how often proxies have opened a stream since the controller started.
-func (w *world) calls() int {
+// calls is how often proxies of the Gateway have opened a stream since the controller started.
+func (w *world) calls() (n int) {
 	w.Helper()
-	return strings.Count(w.tool("kubectl", "--namespace", systemNamespace, "logs", "deployment/headgate", "--container", "controller"), `"proxy connected"`)
+	log := w.tool("kubectl", "--namespace", systemNamespace, "logs", "deployment/headgate", "--container", "controller")
+	for line := range strings.Lines(log) {
+		if strings.Contains(line, `"proxy connected"`) && strings.Contains(line, `"`+clusterNamespace+`/public"`) {
+			n++
+		}
+	}
+	return n
 }
 
 // metric is the sum of the controller's values of that name; there must be one replica.

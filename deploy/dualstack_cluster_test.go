@@ -30,10 +30,11 @@ func TestClusterDualStack(t *testing.T) {
 	defer func() { w.in(t).clear(dualNamespace) }()
 	both, one := corev1.IPFamilyPolicyRequireDualStack, int32(1)
 	w.create(&schema.ProxyConfig{ObjectMeta: metav1.ObjectMeta{Namespace: dualNamespace, Name: "both"}, Spec: schema.ProxyConfigSpec{
-		Replicas: &one, Concurrency: &one, Service: &schema.ProxyService{IPFamilyPolicy: &both},
+		Replicas: &one, Concurrency: &one, Drain: &schema.ProxyDrain{Delay: "0s", Timeout: "5s"}, Service: &schema.ProxyService{IPFamilyPolicy: &both},
 	}})
-	six := w.dual("both", "")
-	w.dual("static", six.Prev().String()) // of those that the test cluster gives, and not the next one
+	six := w.dual("both", "").As16()
+	six[15] = 200 // of those that the test cluster gives, and not the next one
+	w.dual("static", netip.AddrFrom16(six).String())
 }
 
 // dual makes a Gateway of both families, with a static address if there is one, and gives its address of the second family.

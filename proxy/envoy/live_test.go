@@ -45,6 +45,7 @@ func binary(t *testing.T) string {
 // proxy is a running Envoy with a configuration.
 type proxy struct {
 	admin  *http.Client
+	socket string // of admin
 	server *xds.Server
 	epoch  uint64
 	ports  map[string]string // name of a listener → its address
@@ -84,6 +85,7 @@ func startIn(t *testing.T, zone string, resources []envoy.Resource) *proxy {
 		t.Fatal(err)
 	}
 	admin := filepath.Join(dir, "admin")
+	p.socket = admin
 	p.admin = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", admin)
 	}}}

@@ -59,9 +59,10 @@ func (a *Admin) Connections(ctx context.Context) (int, error) {
 	return n, nil
 }
 
-// Metrics writes Envoy's statistics in the format of Prometheus.
+// Metrics writes Envoy's statistics in the format of Prometheus, but for what nothing has happened to: there may be thousands of
+// clusters, few of which have traffic.
 func (a *Admin) Metrics(ctx context.Context, w io.Writer) error {
-	res, err := a.do(ctx, http.MethodGet, "/stats/prometheus")
+	res, err := a.do(ctx, http.MethodGet, "/stats/prometheus?usedonly")
 	if err != nil {
 		return err
 	}

@@ -67,7 +67,8 @@ func newReplica(m manager.Manager, o Options) *replica {
 	r.writer = &writer{
 		live:       r.tracker,
 		controller: o.Controller, client: m.GetClient(), book: r.book, log: named(o.Log, "status"), now: time.Now, facts: r.fleets.facts,
-		written: map[types.NamespacedName]time.Time{}, queue: queue[kube.Ref]{name: "status", workers: 4},
+		written: map[types.NamespacedName]time.Time{},
+		queue: queue[kube.Ref]{name: "status", workers: 4}, few: queue[kube.Ref]{name: "status-few", workers: 2},
 	}
 	r.connect()
 	return r
@@ -76,15 +77,17 @@ func newReplica(m manager.Manager, o Options) *replica {
 // connect makes the ways between the parts.
 func (r *replica) connect() {
 	r.fleets.changed = r.writer.changed
-	r.fleets.queue.work, r.writer.queue.work = r.fleets.reconcile, r.writer.write
+	r.fleets.queue.work, r.writer.queue.work, r.writer.few.work = r.fleets.reconcile, r.writer.write, r.writer.write
 	r.fleets.queue.failed = func(name types.NamespacedName, err error) {
 		r.fleets.log.Warn("running the proxies of a Gateway", "gateway", name.String(), "error", err)
 	}
 	r.writer.queue.failed = func(ref kube.Ref, err error) {
 		r.writer.log.Warn("writing a status", "kind", ref.Kind.String(), "name", ref.Name.String(), "error", err)
 	}
+	r.writer.few.failed = r.writer.queue.failed
 	r.fleets.queue.init()
 	r.writer.queue.init()
+	r.writer.few.init()
 	r.authority.changed = r.allFleets
 }
 
@@ -330,11 +333,13 @@ func (l *leader) Start(ctx context.Context) error {
 	}
 	l.o.Log.Info("leading")
 	l.writer.queue.leads.Store(true)
+	l.writer.few.leads.Store(true)
 	l.fleets.queue.leads.Store(true)
 	l.writer.changed(l.book.all()...)
 	(*replica)(l).allFleets()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { l.writer.queue.run(ctx); return nil })
+	group.Go(func() error { l.writer.few.run(ctx); return nil })
 	group.Go(func() error { l.fleets.queue.run(ctx); return nil })
 	group.Go(func() error { l.tracker.lead(ctx); return nil })
 	group.Go(func() error {

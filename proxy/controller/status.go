@@ -41,14 +41,23 @@ type writer struct {
 	facts func(context.Context, *gwv1.Gateway) (gateway.Facts, error)
 	live  *tracker
 	now   func() time.Time
-	queue queue[kube.Ref]
+	// queue is of routes, few of all other objects, of which there are few: they do not wait for the statuses of a thousand routes.
+	queue, few queue[kube.Ref]
 
 	mu      sync.Mutex
 	written map[types.NamespacedName]time.Time // when the status of a Gateway was
 }
 
 // changed has the status of objects looked at.
-func (w *writer) changed(refs ...kube.Ref) { w.queue.add(refs...) }
+func (w *writer) changed(refs ...kube.Ref) {
+	for _, ref := range refs {
+		if isRoute(ref.Kind) {
+			w.queue.add(ref)
+		} else {
+			w.few.add(ref)
+		}
+	}
+}
 
 func (w *writer) write(ctx context.Context, ref kube.Ref) (again time.Duration, err error) {
 	switch ref.Kind {

@@ -68,7 +68,7 @@ func newReplica(m manager.Manager, o Options) *replica {
 		live:       r.tracker,
 		controller: o.Controller, client: m.GetClient(), book: r.book, log: named(o.Log, "status"), now: time.Now, facts: r.fleets.facts,
 		written: map[types.NamespacedName]time.Time{},
-		queue: queue[kube.Ref]{name: "status", workers: 4}, few: queue[kube.Ref]{name: "status-few", workers: 2},
+		queue:   queue[kube.Ref]{name: "status", workers: 4}, few: queue[kube.Ref]{name: "status-few", workers: 2},
 	}
 	r.connect()
 	return r

@@ -197,7 +197,7 @@ func (w *world) backend(t *testing.T, name string) int32 {
 		t.Fatal(err)
 	}
 	s := &http.Server{Handler: http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) { fmt.Fprint(out, name) })}
-	go s.Serve(l)
+	go func() { _ = s.Serve(l) }()
 	t.Cleanup(func() { s.Close() })
 	return int32(l.Addr().(*net.TCPAddr).Port)
 }
@@ -329,7 +329,7 @@ func (w *world) foreignClass() {
 	w.gone(c.DeepCopy())
 	c.Spec.ControllerName = "example.com/other"
 	w.create(c)
-	w.Cleanup(func() { w.Delete(context.Background(), c.DeepCopy()) })
+	w.Cleanup(func() { _ = w.Delete(context.Background(), c.DeepCopy()) })
 	g := &gwv1.Gateway{ObjectMeta: named("other")}
 	g.Spec.GatewayClassName = gwv1.ObjectName(c.Name)
 	g.Spec.Listeners = []gwv1.Listener{{Name: "http", Port: 80, Protocol: gwv1.HTTPProtocolType}}

@@ -51,8 +51,9 @@ func TestClusterPreview(t *testing.T) {
 	s.tool("crds", "standard")
 	s.tool("load-image", "../bin/headgate-image.tar")
 	s.tool("kubectl", "apply", "--server-side", "--force-conflicts", "-k", "crds")
-	s.freePreviews()
+	s.freePreviews(t.Context())
 	s.freshNamespaces()
+	s.accountForPreviews()
 	s.stop = s.startController()
 	s.createGateway()
 	beta, endpoints := service("beta", s.host, s.backend(t, "the beta"))
@@ -74,18 +75,26 @@ func TestClusterPreview(t *testing.T) {
 }
 
 // freePreviews lets the Previews of an earlier run go, to whose finalizers nobody would see.
-func (s *previewStory) freePreviews() {
+func (s *previewStory) freePreviews(ctx context.Context) {
 	var old schema.PreviewList
-	s.must(s.List(s.Context(), &old, client.InNamespace(storyNamespace)))
+	s.must(s.List(ctx, &old, client.InNamespace(storyNamespace)))
 	for i := range old.Items {
-		old.Items[i].Finalizers = nil
-		s.must(client.IgnoreNotFound(s.Update(s.Context(), &old.Items[i])))
+		free := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))
+		s.must(client.IgnoreNotFound(s.Patch(ctx, &old.Items[i], free)))
 	}
 	var namespaces corev1.NamespaceList
-	s.must(s.List(s.Context(), &namespaces, client.HasLabels{"headgate.dev/preview"}))
+	s.must(s.List(ctx, &namespaces, client.HasLabels{"headgate.dev/preview"}))
 	for i := range namespaces.Items {
-		s.must(client.IgnoreNotFound(s.Delete(s.Context(), &namespaces.Items[i])))
+		s.must(client.IgnoreNotFound(s.Delete(ctx, &namespaces.Items[i])))
 	}
+}
+
+// accountForPreviews makes the account of the documentation.
+func (s *previewStory) accountForPreviews() {
+	text, err := os.ReadFile("previews/account.yaml")
+	s.must(err)
+	names := strings.NewReplacer("namespace: shop}", "namespace: "+storyNamespace+"}", ":shop:", ":"+storyNamespace+":", "== 'shop'", "== '"+storyNamespace+"'")
+	s.toolWith(names.Replace(string(text)), "kubectl", "apply", "--server-side", "--force-conflicts", "-f", "-")
 }
 
 // serve serves the repository over HTTP, and gives its address. As the usual hosts do, it gives any commit it has.
@@ -130,14 +139,14 @@ func (s *previewStory) begin(url string) {
 		URL: url, Ref: &schema.SyncRef{Branch: "main"}, Interval: "1h", Gateway: storyNamespace + "/public", ServiceAccountName: "deployer",
 		Forge: &schema.SyncForge{Kind: "gitea"},
 		Previews: &schema.SyncPreviews{PullRequests: &schema.PreviewPullRequests{}, Domain: previewDomain, Mode: schema.PreviewByBoth,
-			Forks: &schema.PreviewForks{Registries: []string{"headgate.dev"}}},
+			ServiceAccountName: "previews", Forks: &schema.PreviewForks{Registries: []string{"headgate.dev"}}},
 	}}
 	s.create(s.sync)
 	t := s.T
 	t.Cleanup(func() {
 		s.in(t)
 		s.stop()
-		s.freePreviews()
+		s.freePreviews(context.Background())
 	})
 	s.production(s.main)
 }

@@ -66,6 +66,7 @@ func TestClusterPreview(t *testing.T) {
 	}{
 		{"routing", s.routing}, {"push", s.push}, {"broken", s.broken}, {"production moves", s.productionMoves}, {"workload", s.workload},
 		{"fork", s.fork}, {"collision", s.collision}, {"restart", s.restart}, {"end", s.end}, {"no previews", s.noPreviews},
+		{"no Sync", s.noSync},
 	} {
 		if !t.Run(step.name, func(t *testing.T) { s.in(t); step.do() }) {
 			break
@@ -502,4 +503,17 @@ func (s *previewStory) noPreviews() {
 	}
 	s.must(client.IgnoreNotFound(s.Delete(s.Context(), p)))
 	s.gone(p)
+}
+
+// noSync: the previews of a Sync that is deleted go with it.
+func (s *previewStory) noSync() {
+	s.must(s.Patch(s.Context(), s.sync, client.RawPatch(types.MergePatchType, fmt.Appendf(nil,
+		`{"spec":{"previews":{"pullRequests":{},"domain":%q,"serviceAccountName":"previews"}}}`, previewDomain))))
+	p := s.preview(47, s.commit("pr47", "main", "shop.yaml", s.spec("shop", "shop.story.example", "beta")), s.main, false)
+	s.answers("shop-pr-47."+previewDomain, "/", "", 200, "the beta")
+	s.must(s.Delete(s.Context(), s.sync))
+	s.answers("shop-pr-47."+previewDomain, "/", "", 404, "")
+	s.answers("shop.story.example", "/", "", 404, "")
+	s.gone(p)
+	s.gone(s.sync)
 }

@@ -41,13 +41,14 @@ const (
 type previewStory struct {
 	*story
 	sync *schema.Sync
-	stop func() // of the controller
-	main string // the commit that production is at
+	top  *testing.T // the whole test, which the controller is for
+	stop func()     // of the controller
+	main string     // the commit that production is at
 }
 
 // TestClusterPreview: what a pull request changes answers beside production, follows its pushes and production, and is gone with it.
 func TestClusterPreview(t *testing.T) {
-	s := &previewStory{story: &story{world: newWorld(t), dir: filepath.Join(t.TempDir(), "repo")}}
+	s := &previewStory{story: &story{world: newWorld(t), dir: filepath.Join(t.TempDir(), "repo")}, top: t}
 	s.tool("crds", "standard")
 	s.tool("load-image", "../bin/headgate-image.tar")
 	s.tool("kubectl", "apply", "--server-side", "--force-conflicts", "-k", "crds")
@@ -449,7 +450,10 @@ func (s *previewStory) restart() {
 	head := s.commit("pr42", "pr42", "shop.yaml", s.spec("shop", "shop.story.example", "beta"))
 	s.pushed(p, head)
 	s.answers("web-pr-43."+previewDomain, "/", "", 200, "from a pod")
+	step := s.T
+	s.in(s.top)
 	s.stop = s.startController()
+	s.in(step)
 	s.answers("shop-pr-42."+previewDomain, "/", "", 200, "the beta")
 	s.becomes(p, schema.PreviewLive, metav1.ConditionTrue, agent.ReasonLive)
 	s.answers("web-pr-43."+previewDomain, "/", "", 200, "from a pod")

@@ -80,8 +80,8 @@ func (f *explainFlags) nowhere(stack *local.Stack, answers []local.Explanation) 
 	}
 	if near := local.Nearest(f.query.Host, hosts, nearHosts); len(near) > 0 {
 		more := ""
-		if len(hosts) > len(near) {
-			more = fmt.Sprintf(" and %d more", len(hosts)-len(near))
+		if all := max(len(f.hosts), len(hosts)); all > len(near) {
+			more = fmt.Sprintf(" and %d more", all-len(near))
 		}
 		rows = append(rows, []string{"hosts", strings.Join(near, ", ") + more})
 	}

@@ -113,6 +113,11 @@ func (s *Stack) Explain(q Query) []Explanation {
 // named tells whether an explanation is of one API listener.
 func named(e Explanation) bool { return e.Listener.Name != "" }
 
+// Nowhere tells whether no listener has the host of a request or takes a connection.
+func Nowhere(answers []Explanation) bool {
+	return !slices.ContainsFunc(answers, func(e Explanation) bool { return e.Rule != nil || len(e.Others) > 0 && e.Host != "" })
+}
+
 func (s *Stack) explainAll(q Query) (all []Explanation) {
 	for _, l := range s.engine.ListListeners() {
 		if q.arrivesAt(l.After) {

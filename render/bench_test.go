@@ -108,7 +108,7 @@ func BenchmarkChange(b *testing.B) {
 }
 
 // list has the tree list a directory, which is no part of rendering.
-func list(b *testing.B, tree *gitFS, dir string) {
+func list(b testing.TB, tree *gitFS, dir string) {
 	if _, err := tree.ReadDir(dir); err != nil {
 		b.Fatal(err)
 	}

@@ -232,7 +232,7 @@ func (s *Stack) listener(g *gatewayrules.Result, socket *model.Listener, l *gate
 		return out
 	}
 	out.Name, out.Protocol, out.Host = l.Name, string(l.Protocol), cmp.Or(l.Hostname, "*")
-	if l.Set != (types.NamespacedName{}) {
+	if l.Set != (types.NamespacedName{}) && l.Set != s.world.aliasSet.ref().Name {
 		out.Set = l.Set.String()
 	}
 	out.From = s.listenerAt(g, l).String()

@@ -259,7 +259,7 @@ func (t *tree) fillDirectory(n, old *node) error {
 		if below.ignore.match(name, entry.IsDir()) || skipped(entry) {
 			continue
 		}
-		if was != nil && len(was.outside) == 0 && was.env.same(below) && hasDigest(entry, was.digest) {
+		if was.stays(entry, below) {
 			n.children = append(n.children, was)
 			continue
 		}
@@ -279,11 +279,14 @@ func (t *tree) fillDirectory(n, old *node) error {
 	return nil
 }
 
-// hasDigest tells whether an entry is known to have a digest, without asking the tree for it: of thousands of entries nearly all
-// are as they were.
-func hasDigest(entry fs.DirEntry, digest string) bool {
+// stays tells whether a node is known to be true still without asking the tree for a digest: of thousands of entries nearly all are
+// as they were.
+func (n *node) stays(entry fs.DirEntry, e env) bool {
+	if n == nil || len(n.outside) > 0 || !n.env.same(e) || entry.Type()&^fs.ModeDir != 0 {
+		return false
+	}
 	known, is := entry.(Digested)
-	return is && entry.Type()&^fs.ModeDir == 0 && known.HasDigest(digest)
+	return is && known.HasDigest(n.digest)
 }
 
 // skipped tells what a plain directory is not read for: names that begin with a dot, files whose names are not those of

@@ -121,22 +121,27 @@ func (q *quick) mapping(indent, depth int) (*Node, bool) {
 			return nil, false
 		}
 		q.at++
-		var child *Node
-		ok := false
-		if value < len(l.text) {
-			child, ok = q.value(l, value, depth+1)
-		} else if q.at < len(q.lines) {
-			next := &q.lines[q.at]
-			if next.indent > indent || next.indent == indent && isItem(next) {
-				child, ok = q.block(next.indent, depth+1)
-			}
-		}
+		child, ok := q.child(l, value, indent, depth+1)
 		if !ok {
 			return nil, false
 		}
 		n.Entries = append(n.Entries, Entry{Key: key, Pos: Position{File: q.file, Line: l.number, Column: indent + 1}, Value: child})
 	}
 	return n, len(n.Entries) > 0
+}
+
+// child reads the value of a key, which begins on its line or below it.
+func (q *quick) child(l *quickLine, value, indent, depth int) (*Node, bool) {
+	if value < len(l.text) {
+		return q.value(l, value, depth)
+	}
+	if q.at == len(q.lines) {
+		return nil, false
+	}
+	if next := &q.lines[q.at]; next.indent > indent || next.indent == indent && isItem(next) {
+		return q.block(next.indent, depth)
+	}
+	return nil, false
 }
 
 func has(entries []Entry, key string) bool {
@@ -150,29 +155,31 @@ func has(entries []Entry, key string) bool {
 
 // quickKey reads a plain key, and gives where its value begins: at the end of the line when it is on the next ones.
 func quickKey(text string, from int) (key string, value int, ok bool) {
-	end := from
-	for end < len(text) && (isWord(text[end]) || end > from && (text[end] == '.' || text[end] == '-' || text[end] == '/')) {
-		end++
-	}
-	key = text[from:end]
-	if end == from || end-from > 100 || end == len(text) || text[end] != ':' || text[from] >= '0' && text[from] <= '9' {
+	end := keyEnd(text, from)
+	if end == from || end-from > 100 || end == len(text) || text[end] != ':' || text[from] <= '9' {
 		return "", 0, false
 	}
-	switch key {
+	switch key = text[from:end]; key {
 	case "null", "Null", "NULL":
 		return "", 0, false
 	}
-	value = end + 1
-	if value < len(text) && text[value] != ' ' {
+	rest := text[end+1:]
+	if rest != "" && rest[0] != ' ' {
 		return "", 0, false
 	}
-	for value < len(text) && text[value] == ' ' {
-		value++
-	}
-	if value < len(text) && text[value] == '#' {
+	rest = strings.TrimLeft(rest, " ")
+	if rest == "" || rest[0] == '#' {
 		return key, len(text), true
 	}
-	return key, value, true
+	return key, len(text) - len(rest), true
+}
+
+func keyEnd(text string, from int) int {
+	end := from
+	for end < len(text) && (isWord(text[end]) || end > from && strings.IndexByte("./-", text[end]) >= 0) {
+		end++
+	}
+	return end
 }
 
 func isWord(c byte) bool {
@@ -198,46 +205,75 @@ func (q *quick) scalarOrFlow(l *quickLine, from, depth int, flow bool) (n *Node,
 		return nil, 0, false
 	}
 	n = q.node(l, from)
-	switch c := l.text[from]; {
-	case c == '"' || c == '\'':
-		end = from + 1 + strings.IndexByte(l.text[from+1:], c)
-		n.Kind, n.Text = StringNode, l.text[from+1:max(end, from+1)]
-		again := end+1 < len(l.text) && l.text[end+1] == c // a quote in the text
-		return n, end + 1, end > from && !again && (c == '\'' || !strings.Contains(n.Text, "\\"))
-	case c == '[':
+	switch c := l.text[from]; c {
+	case '"', '\'':
+		end, ok = n.quoted(l.text, from)
+		return n, end, ok
+	case '[':
 		return q.flowList(n, l, from+1, depth)
-	case c == '{':
+	case '{':
 		return q.flowMap(n, l, from+1, depth)
-	case isWord(c) || c == '/' || c == '.':
-		end = plainEnd(l.text, from, flow)
-		return n, end, end > from && n.resolveScalar(l.text[from:end])
+	default:
+		if !isWord(c) && c != '/' && c != '.' {
+			return nil, 0, false
+		}
 	}
-	return nil, 0, false
+	if end = blockEnd(l.text, from); flow {
+		end = flowEnd(l.text, from)
+	}
+	return n, end, end > from && n.resolveScalar(l.text[from:end])
 }
 
-// plainEnd gives where a plain scalar ends; nothing of it where a character could mean something else.
-func plainEnd(text string, from int, flow bool) int {
+// quoted reads a text in quotes without an escape.
+func (n *Node) quoted(text string, from int) (end int, ok bool) {
+	c := text[from]
+	length := strings.IndexByte(text[from+1:], c)
+	if length < 0 {
+		return 0, false
+	}
+	end = from + 1 + length
+	n.Kind, n.Text = StringNode, text[from+1:end]
+	if c == '"' && strings.Contains(n.Text, "\\") {
+		return 0, false
+	}
+	again := end+1 < len(text) && text[end+1] == c // a quote in the text
+	return end + 1, !again
+}
+
+// isPlain tells what means nothing else in a plain scalar, wherever it stands.
+func isPlain(c byte) bool { return isWord(c) || strings.IndexByte("./-+=@~$*()^", c) >= 0 }
+
+// flowEnd gives where a plain scalar in brackets or braces ends; nothing of it where a character could mean something else.
+func flowEnd(text string, from int) int {
 	end := from
-	for ; end < len(text); end++ {
-		c := text[end]
-		switch {
-		case isWord(c), strings.IndexByte("./-+=@~$*()^", c) >= 0:
-		case !flow && c == ':' && end+1 < len(text) && text[end+1] != ' ':
-		case !flow && c == ',':
-		case !flow && c == ' ':
-			switch rest := strings.TrimLeft(text[end:], " "); {
-			case rest[0] == '#':
+	for end < len(text) && isPlain(text[end]) {
+		end++
+	}
+	if end == len(text) || strings.IndexByte(",]}", text[end]) < 0 {
+		return from
+	}
+	return end
+}
+
+// blockEnd is flowEnd outside of these.
+func blockEnd(text string, from int) int {
+	for end := from; end < len(text); end++ {
+		switch c := text[end]; {
+		case isPlain(c), c == ',':
+		case c == ':' && end+1 < len(text) && text[end+1] != ' ':
+		case c == ' ':
+			rest := strings.TrimLeft(text[end:], " ") // something follows: the spaces at the end are gone
+			if rest[0] == '#' {
 				return end
-			case len(rest) != len(text)-end-1:
+			}
+			if len(rest) != len(text)-end-1 {
 				return from
 			}
-		case flow && (c == ',' || c == ']' || c == '}'):
-			return end
 		default:
 			return from
 		}
 	}
-	return end
+	return len(text)
 }
 
 func (q *quick) flowList(n *Node, l *quickLine, at, depth int) (*Node, int, bool) {

@@ -115,36 +115,44 @@ func (w *world) frontOf(route kube.Object, local bool) (best front, served bool)
 // commonFront is for routes whose own Gateways have no listener for them.
 func (w *world) commonFront(route kube.Object, local bool) front {
 	made := front{gateway: aliasGatewayRef.Name, section: httpSection, port: 80}
-	var first *listener
-	for i, l := range w.listeners() {
-		if l.Protocol != gwv1.HTTPProtocolType || l.Port != 80 || l.gateway == aliasGatewayRef.Name {
-			continue
-		}
-		if first == nil {
-			first = &w.listeners()[i]
-		}
-		if l.gateway == first.gateway && l.fronts(route, local) {
+	usual := w.usual()
+	for _, l := range usual {
+		if l.fronts(route, local) {
 			return front{gateway: l.gateway, section: l.Name, port: 80}
 		}
 	}
-	if first == nil || !local {
+	if len(usual) == 0 || !local {
 		return made
 	}
-	g, _ := w.tree[kube.Ref{Kind: kube.Gateway, Name: first.gateway}].(*gwv1.Gateway)
+	gateway := usual[0].gateway
+	g, _ := w.tree[kube.Ref{Kind: kube.Gateway, Name: gateway}].(*gwv1.Gateway)
 	if g == nil {
 		return made
 	}
-	if set := setAt(first.gateway, g); set != (aliasSet{}) && w.tree[set.ref()] == nil {
-		return front{gateway: first.gateway, section: localhost, port: 80, set: set}
+	if set := setAt(gateway, g); set != (aliasSet{}) && w.tree[set.ref()] == nil {
+		return front{gateway: gateway, section: localhost, port: 80, set: set}
 	}
 	return made
+}
+
+// usual lists the listeners of the first Gateway that has the usual port of HTTP.
+func (w *world) usual() (out []listener) {
+	for _, l := range w.listeners() {
+		if l.Protocol != gwv1.HTTPProtocolType || l.Port != 80 || l.gateway == aliasGatewayRef.Name {
+			continue
+		}
+		if len(out) == 0 || l.gateway == out[0].gateway {
+			out = append(out, l)
+		}
+	}
+	return out
 }
 
 // fronts tells whether a listener of a Gateway itself can have an alias.
 func (l *listener) fronts(route kube.Object, local bool) bool {
 	_, isGateway := l.owner.(*gwv1.Gateway)
-	any := l.Hostname == nil || *l.Hostname == "" || local && *l.Hostname == "*."+localhost
-	return isGateway && l.Protocol == gwv1.HTTPProtocolType && any && l.letsIn(route)
+	hosts := l.Hostname == nil || *l.Hostname == "" || local && *l.Hostname == "*."+localhost
+	return isGateway && l.Protocol == gwv1.HTTPProtocolType && hosts && l.letsIn(route)
 }
 
 func allBelowLocalhost(hosts []gwv1.Hostname) bool {

@@ -81,10 +81,11 @@ func (w *world) complete(changes []kube.Change, now time.Time) []kube.Change {
 		object, version := w.wanted(ref)
 		was, made := w.made[ref]
 		switch {
-		case ref.Kind == kube.Gateway && w.tree[ref] != nil && (ref.Name == opened.gateway || ref.Name == w.aliasSet.gateway):
-			changes = append(changes, kube.ChangeOf(ref.Kind, object))
 		case w.tree[ref] != nil:
 			delete(w.made, ref)
+			if object != nil && (ref.Name == opened.gateway || ref.Name == w.aliasSet.gateway) {
+				changes = append(changes, kube.ChangeOf(ref.Kind, object))
+			}
 		case object != nil && (!made || was != version):
 			w.made[ref] = version
 			changes = append(changes, kube.ChangeOf(ref.Kind, object))
@@ -186,29 +187,41 @@ func (w *world) want(ref kube.Ref, ports []gatewayPort) {
 
 // wanted gives what has to exist under a name and the version of it, nil when nothing does.
 func (w *world) wanted(ref kube.Ref) (object kube.Object, version string) {
+	if ref.Kind == kube.ListenerSet || ref.Kind == kube.Gateway && (ref != gatewayRef || w.tree[ref] != nil) {
+		return w.wantedForAliases(ref)
+	}
 	switch {
-	case ref.Kind == kube.ListenerSet && ref == w.aliasSet.ref():
-		return w.aliasSet.object(), w.aliasSet.gateway.String()
-	case ref.Kind == kube.Gateway && w.tree[ref] != nil:
-		g := w.tree[ref].(*gwv1.Gateway)
-		if ref.Name == w.aliasSet.gateway {
-			g = w.aliasSet.opened(g)
-		}
-		return g, ""
+	case w.tree[ref] != nil:
+		return nil, ""
 	case ref == classRef:
 		return &gwv1.GatewayClass{
 			ObjectMeta: metav1.ObjectMeta{Name: ClassName}, Spec: gwv1.GatewayClassSpec{ControllerName: Controller}}, ""
 	case ref == gatewayRef && len(w.open) > 0:
 		ports := sortedPorts(w.open)
 		return madeGateway(ref.Name, ports), fmt.Sprint(ports)
-	case ref == aliasGatewayRef && w.aliasGateway:
-		return madeGateway(ref.Name, []gatewayPort{{80, gwv1.HTTPProtocolType}}), ""
 	case ref.Kind == kube.Namespace && (w.namespaces.Used(ref.Name.Name) || ref.Name.Name == DefaultNamespace):
 		return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
 			Name: ref.Name.Name, Labels: map[string]string{corev1.LabelMetadataName: ref.Name.Name}}}, ""
 	case w.certificates[ref] != nil:
 		c := w.certificates[ref]
 		return c.secret(ref.Name), c.leaf.NotAfter.String()
+	default:
+		return nil, ""
+	}
+}
+
+// wantedForAliases is wanted for a Gateway, which may be one of the tree, and for a listener set.
+func (w *world) wantedForAliases(ref kube.Ref) (object kube.Object, version string) {
+	g, inTree := w.tree[ref].(*gwv1.Gateway)
+	switch {
+	case ref == w.aliasSet.ref():
+		return w.aliasSet.object(), w.aliasSet.gateway.String()
+	case inTree && ref.Name == w.aliasSet.gateway:
+		return w.aliasSet.opened(g), ""
+	case inTree:
+		return g, ""
+	case ref == aliasGatewayRef && w.aliasGateway:
+		return madeGateway(ref.Name, []gatewayPort{{80, gwv1.HTTPProtocolType}}), ""
 	default:
 		return nil, ""
 	}

@@ -142,7 +142,7 @@ func (f *explainFlags) ask(ctx context.Context, set *object.Set) (*local.Stack, 
 	if err := stack.Close(); err != nil {
 		return nil, nil, err
 	}
-	nearest := local.Nearest(f.query.Host, f.hosts, nearHosts)
+	nearest := narrow.Nearest(f.query.Host, f.hosts, nearHosts)
 	if stack, answers, err = f.askOf(ctx, set, append(hosts, nearest...), local.Options{}); err != nil || !strings.HasSuffix(f.query.ServerName, ".localhost") {
 		return stack, answers, err
 	}
@@ -279,7 +279,7 @@ func (f *explainFlags) json(s streams, stack *local.Stack, answers []local.Expla
 	}
 	if noHost(answers) && f.query.Host != "" {
 		hosts, _ := stack.Hosts()
-		out.Nearest = local.Nearest(f.query.Host, hosts, nearHosts)
+		out.Nearest = narrow.Nearest(f.query.Host, hosts, nearHosts)
 	}
 	if answers == nil {
 		out.Listeners = []local.Explanation{}

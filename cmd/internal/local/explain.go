@@ -12,7 +12,6 @@ import (
 	gatewayrules "headgate.dev/proxy/resolve/gateway"
 	"headgate.dev/proxy/traffic"
 	"headgate.dev/schema"
-	"headgate.dev/schema/source"
 )
 
 // Query is a request, or a connection, and where it arrives.
@@ -293,25 +292,6 @@ func percent(list []model.Share) (out []Share) {
 			share.Service, share.Port = list[i].Cluster.Service.String(), list[i].Cluster.Port
 		}
 		out = append(out, share)
-	}
-	return out
-}
-
-// Nearest puts the names that look most like one first, and gives up to limit of them.
-func Nearest(name string, names []string, limit int) []string {
-	type candidate struct {
-		name     string
-		distance int
-	}
-	name = strings.ToLower(name)
-	list := make([]candidate, len(names))
-	for i, n := range names {
-		list[i] = candidate{n, source.EditDistance(name, n)}
-	}
-	slices.SortStableFunc(list, func(a, b candidate) int { return cmp.Compare(a.distance, b.distance) })
-	var out []string
-	for _, c := range list[:min(limit, len(list))] {
-		out = append(out, c.name)
 	}
 	return out
 }

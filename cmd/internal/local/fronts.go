@@ -124,13 +124,12 @@ func (w *world) commonFront(route kube.Object, local bool) front {
 	if len(usual) == 0 || !local {
 		return made
 	}
-	gateway := usual[0].gateway
-	g, _ := w.tree[kube.Ref{Kind: kube.Gateway, Name: gateway}].(*gwv1.Gateway)
+	g, _ := w.tree[kube.Ref{Kind: kube.Gateway, Name: usual[0].gateway}].(*gwv1.Gateway)
 	if g == nil {
 		return made
 	}
-	if set := setAt(gateway, g); set != (aliasSet{}) && w.tree[set.ref()] == nil {
-		return front{gateway: gateway, section: localhost, port: 80, set: set}
+	if set := setAt(usual[0].gateway, g); set != (aliasSet{}) && w.tree[set.ref()] == nil {
+		return front{gateway: usual[0].gateway, section: localhost, port: 80, set: set}
 	}
 	return made
 }

@@ -3,6 +3,7 @@
 package narrow
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -12,6 +13,7 @@ import (
 	"headgate.dev/cmd/internal/local"
 	"headgate.dev/proxy/kube"
 	"headgate.dev/render/object"
+	"headgate.dev/schema/source"
 )
 
 // localhost is below what aliases are.
@@ -189,4 +191,23 @@ func RouteHosts(set *object.Set) []string {
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
+}
+
+// Nearest puts the names that look most like one first, and gives up to limit of them.
+func Nearest(name string, names []string, limit int) []string {
+	type candidate struct {
+		name     string
+		distance int
+	}
+	name = strings.ToLower(name)
+	list := make([]candidate, len(names))
+	for i, n := range names {
+		list[i] = candidate{n, source.EditDistance(name, n)}
+	}
+	slices.SortStableFunc(list, func(a, b candidate) int { return cmp.Compare(a.distance, b.distance) })
+	var out []string
+	for _, c := range list[:min(limit, len(list))] {
+		out = append(out, c.name)
+	}
+	return out
 }

@@ -210,3 +210,25 @@ func TestReadsWhatChanged(t *testing.T) {
 		t.Errorf("nothing changed: read %v, %v", f.reads, err)
 	}
 }
+
+// TestChangeCostsTheChange: a changed file costs the same in a tree of a hundred services and in one of two thousand.
+func TestChangeCostsTheChange(t *testing.T) {
+	cost := func(n int) float64 {
+		revisions := []*gitFS{services(n, false, false), services(n, false, false)}
+		revisions[1].change("svc-7/service.yaml", service(7, 9090))
+		for _, tree := range revisions {
+			list(t, tree, ".")
+			list(t, tree, "svc-7")
+		}
+		r, i := render.New(), 0
+		return testing.AllocsPerRun(6, func() {
+			i++
+			if _, err := r.Tree(revisions[i%2], ".", render.Options{Namespace: "default", Unadmitted: true}); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	if small, large := cost(100), cost(2000); large > small+100 {
+		t.Errorf("%.0f allocations in a tree of 100 services, %.0f in one of 2,000", small, large)
+	}
+}

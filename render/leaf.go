@@ -125,7 +125,7 @@ func (t *tree) listedErrors(dir string) schema.Errors {
 		}
 		for _, item := range resources.Items {
 			file := &node{name: path.Join(dir, item.Text)}
-			if !within(dir, file.name) || !readable(file.name) {
+			if !within(dir, file.name) || !Readable(file.name) {
 				continue
 			}
 			if kind, err := t.Kind(file.name); err == nil && kind == kustomize.Regular && t.fillFile(file) == nil {

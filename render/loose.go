@@ -160,7 +160,7 @@ func (f *facts) describe(to []string) []string {
 	return to
 }
 
-// warn finds out which uses lead nowhere. A tree without any Service of a namespace is silent about that namespace: what
+// warn finds out which uses lead nowhere, each route's once however many of its rules have it. A tree without any Service of a namespace is silent about that namespace: what
 // runs there is not its matter.
 func (s *supply) warn(f *facts) {
 	f.loose, f.ungranted = nil, nil
@@ -176,10 +176,12 @@ func (s *supply) warn(f *facts) {
 			message = fmt.Sprintf("no ReferenceGrant of the tree lets %ss of namespace %s use Service %s/%s; "+
 				"give that service allowFrom: [%[2]s]", u.by.ID.Kind, u.by.ID.Namespace, u.service.namespace, u.service.name)
 		}
-		if message != "" {
-			*to = append(*to, &schema.Error{
-				Position: u.by.OriginOf(u.pointer), Message: u.by.ID.String() + ": " + message,
-			})
+		if message == "" {
+			continue
+		}
+		message = u.by.ID.String() + ": " + message
+		if !slices.ContainsFunc(*to, func(e *schema.Error) bool { return e.Message == message }) {
+			*to = append(*to, &schema.Error{Position: u.by.OriginOf(u.pointer), Message: message})
 		}
 	}
 }

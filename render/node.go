@@ -193,6 +193,9 @@ func (t *tree) fill(n, old *node) error {
 	if kind == kustomize.Regular {
 		return t.fillFile(n)
 	}
+	if old == nil || old.file == nil {
+		_, _ = t.list(n.name) // what cannot be listed is told where it is needed
+	}
 	file, err := t.kustomization(n.name, old)
 	if wrong := fault(err); wrong != nil {
 		n.errs = append(wrong, t.listedErrors(n.name)...)
@@ -240,7 +243,7 @@ func (t *tree) kustomization(dir string, old *node) (*kustomize.File, error) {
 
 // fillDirectory makes the sum of a plain directory.
 func (t *tree) fillDirectory(n, old *node) error {
-	entries, err := fs.ReadDir(t.fsys, n.name)
+	entries, err := t.list(n.name)
 	if err != nil {
 		return err
 	}
@@ -252,8 +255,12 @@ func (t *tree) fillDirectory(n, old *node) error {
 	}
 	previous := olds(old)
 	for _, entry := range entries {
-		name := path.Join(n.name, entry.Name())
+		was, name := previous.child(n.name, entry.Name())
 		if below.ignore.match(name, entry.IsDir()) || skipped(entry) {
+			continue
+		}
+		if was.stays(entry, below) {
+			n.children = append(n.children, was)
 			continue
 		}
 		if !entry.IsDir() && !entry.Type().IsRegular() {
@@ -263,7 +270,7 @@ func (t *tree) fillDirectory(n, old *node) error {
 			})
 			continue
 		}
-		child, err := t.node(previous.get(name), name, below)
+		child, err := t.node(was, name, below)
 		if err != nil {
 			return err
 		}
@@ -272,18 +279,28 @@ func (t *tree) fillDirectory(n, old *node) error {
 	return nil
 }
 
+// stays tells whether a node is known to be true still without asking the tree for a digest: of thousands of entries nearly all are
+// as they were.
+func (n *node) stays(entry fs.DirEntry, e env) bool {
+	if n == nil || len(n.outside) > 0 || !n.env.same(e) || entry.Type()&^fs.ModeDir != 0 {
+		return false
+	}
+	known, is := entry.(Digested)
+	return is && known.HasDigest(n.digest)
+}
+
 // skipped tells what a plain directory is not read for: names that begin with a dot, files whose names are not those of
 // documents, and links by such names. A link without an extension may be one to a directory, so it is not passed over.
 func skipped(entry fs.DirEntry) bool {
 	name := entry.Name()
-	if hidden(name) || entry.IsDir() || readable(name) {
+	if hidden(name) || entry.IsDir() || Readable(name) {
 		return hidden(name)
 	}
 	return entry.Type().IsRegular() || path.Ext(name) != ""
 }
 
-// readable tells the names of files that hold documents.
-func readable(name string) bool {
+// Readable tells the names of files that hold documents.
+func Readable(name string) bool {
 	switch path.Ext(name) {
 	case ".yaml", ".yml", ".json":
 		return true
@@ -370,6 +387,19 @@ func olds(old *node) *previous {
 		return &previous{}
 	}
 	return &previous{nodes: old.children}
+}
+
+// child gives the child of a directory, nil when it had none, and the name it has or would have.
+func (p *previous) child(dir, base string) (*node, string) {
+	if p.next < len(p.nodes) {
+		n := p.nodes[p.next]
+		if rest, is := strings.CutSuffix(n.name, base); is && (rest == "" && dir == "." || len(rest) == len(dir)+1 && within(dir, n.name)) {
+			p.next++
+			return n, n.name
+		}
+	}
+	name := path.Join(dir, base)
+	return p.get(name), name
 }
 
 func (p *previous) get(name string) *node {

@@ -2,6 +2,7 @@ package render
 
 import (
 	"maps"
+	"slices"
 
 	"headgate.dev/render/admit"
 	"headgate.dev/render/expand"
@@ -31,18 +32,53 @@ func (n *node) collect(leaves *[]*leaf, errs *schema.Errors) {
 	}
 }
 
-// output expands a leaf, unless it has been in the same world. The error is one of reading.
-func (l *leaf) output(t *tree, w *world) (*output, error) {
-	if l.out != nil && l.out.world == w.text {
-		return l.out, nil
-	}
-	if l.spent {
-		again := &node{name: l.file.name, env: l.file.env}
-		if err := t.fillFile(again); err != nil {
-			return nil, err
+// expand gives every leaf its output of a world. The error is one of reading.
+func (t *tree) expand(leaves []*leaf, w *world, each func(int, func(int))) error {
+	var stale []*leaf
+	for _, l := range leaves {
+		if l.out != nil && l.out.world == w.text {
+			continue
 		}
-		l.items, l.spent = again.leaf.items, false
+		stale = append(stale, l)
 	}
+	if each == nil {
+		each = inOrder
+	}
+	for part := range slices.Chunk(stale, batch) {
+		for _, l := range part {
+			if err := t.revive(l); err != nil {
+				return err
+			}
+		}
+		each(len(part), func(i int) { part[i].expand(t, w) })
+	}
+	return nil
+}
+
+// batch is how many leaves are decoded again before they are expanded: decoded specs are large.
+const batch = 512
+
+func inOrder(n int, f func(i int)) {
+	for i := range n {
+		f(i)
+	}
+}
+
+// revive decodes once more what a leaf no longer holds.
+func (t *tree) revive(l *leaf) error {
+	if !l.spent {
+		return nil
+	}
+	again := &node{name: l.file.name, env: l.file.env}
+	if err := t.fillFile(again); err != nil {
+		return err
+	}
+	l.items, l.spent = again.leaf.items, false
+	return nil
+}
+
+// expand makes the output of a leaf. It writes to nothing but the leaf, and may run beside that of another one.
+func (l *leaf) expand(t *tree, w *world) {
 	out := &output{world: w.text, warnings: l.warnings}
 	for _, i := range l.items {
 		if i.spec != nil {
@@ -63,7 +99,6 @@ func (l *leaf) output(t *tree, w *world) (*output, error) {
 	if l.file != nil {
 		l.items, l.spent = nil, true
 	}
-	return out, nil
 }
 
 // admit says what an API server would refuse. What the set before holds already has been admitted.

@@ -31,6 +31,9 @@ type Options struct {
 	// Unadmitted leaves out what an API server would say to the objects (package admit), which costs most of a first render.
 	// Whoever sets it asks about the objects that matter. It is the same for all revisions of a Renderer.
 	Unadmitted bool
+	// Each calls f for every number below n, in any order or at once, and returns when all calls have. Objects are expanded and
+	// admitted through it, of which none needs another one. nil: one after the other.
+	Each func(n int, f func(i int))
 }
 
 // Digester is implemented by a file system that knows content digests without reading: Digest gives the digest of a
@@ -38,6 +41,19 @@ type Options struct {
 // name that does not exist is fs.ErrNotExist.
 type Digester interface {
 	Digest(name string) (string, error)
+}
+
+// Digested is implemented by the directory entries of a Digester that know their digests: HasDigest tells whether Digest would give
+// this one.
+type Digested interface {
+	HasDigest(digest string) bool
+}
+
+// Decoder is implemented by a file system that decodes files by itself, on another core perhaps: Documents gives what
+// schema.Documents gives of a file with at most MaxFile bytes. It does not know a file that it has not decoded or could not
+// read; that one is read.
+type Decoder interface {
+	Documents(name string) (docs []schema.Document, errs schema.Errors, known bool)
 }
 
 // Result is a tree rendered without an error.
@@ -68,6 +84,9 @@ type Renderer struct {
 
 // New gives a Renderer that knows no revision yet.
 func New() *Renderer { return &Renderer{} }
+
+// Empty tells whether the next revision is read as a whole, because none is known.
+func (r *Renderer) Empty() bool { return r.root == nil }
 
 // Tree renders a directory with a Renderer of its own.
 func Tree(fsys fs.FS, dir string, options Options) (Result, error) {
@@ -107,12 +126,12 @@ func (r *Renderer) assemble(t *tree, options Options) (Result, error) {
 	world, wrong := newWorld(leaves, options)
 	errs = append(errs, wrong...)
 	result := Result{Units: len(leaves)}
+	if err := t.expand(leaves, world, options.Each); err != nil {
+		return Result{}, err
+	}
 	in := make([]*output, 0, len(leaves))
 	for _, l := range leaves {
-		out, err := l.output(t, world)
-		if err != nil {
-			return Result{}, err
-		}
+		out := l.out
 		errs = append(errs, out.errs...)
 		result.Warnings = append(result.Warnings, out.warnings...)
 		in = append(in, out)

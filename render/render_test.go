@@ -108,11 +108,12 @@ type gitFS struct {
 	fstest.MapFS
 	digests map[string]string
 	dirs    map[string]map[string]bool
+	entries map[string][]fs.DirEntry // of dirs, as far as they were asked for
 	reads   map[string]int
 }
 
 func newGitFS(files map[string]string) *gitFS {
-	f := &gitFS{MapFS: fstest.MapFS{}, digests: map[string]string{}, dirs: map[string]map[string]bool{".": {}}, reads: map[string]int{}}
+	f := &gitFS{MapFS: fstest.MapFS{}, digests: map[string]string{}, dirs: map[string]map[string]bool{".": {}}, reads: map[string]int{}, entries: map[string][]fs.DirEntry{}}
 	for name, text := range files {
 		f.write(name, text)
 	}
@@ -125,6 +126,7 @@ func (f *gitFS) write(name, text string) {
 	f.digests[name] = fmt.Sprintf("%x", sha256.Sum256([]byte(text)))
 	for child := name; child != "."; child = path.Dir(child) {
 		dir := path.Dir(child)
+		delete(f.entries, dir)
 		if f.dirs[dir] == nil {
 			f.dirs[dir] = map[string]bool{}
 		}
@@ -134,6 +136,7 @@ func (f *gitFS) write(name, text string) {
 
 // seal computes the digests of directories.
 func (f *gitFS) seal(dir string) string {
+	delete(f.entries, dir)
 	var names []string
 	for name := range f.dirs[dir] {
 		names = append(names, name)
@@ -203,6 +206,9 @@ func (f *gitFS) ReadFile(name string) ([]byte, error) {
 // ReadDir is not MapFS's, which looks at every file of the tree.
 func (f *gitFS) ReadDir(dir string) ([]fs.DirEntry, error) {
 	f.reads[dir]++
+	if known, has := f.entries[dir]; has {
+		return known, nil
+	}
 	var names []string
 	for name := range f.dirs[dir] {
 		names = append(names, name)
@@ -210,10 +216,19 @@ func (f *gitFS) ReadDir(dir string) ([]fs.DirEntry, error) {
 	sort.Strings(names)
 	out := make([]fs.DirEntry, len(names))
 	for i, name := range names {
-		out[i] = fs.FileInfoToDirEntry(f.info(path.Join(dir, name)))
+		out[i] = gitEntry{fs.FileInfoToDirEntry(f.info(path.Join(dir, name))), f.digests[path.Join(dir, name)]}
 	}
+	f.entries[dir] = out
 	return out, nil
 }
+
+// gitEntry is an entry that knows its digest.
+type gitEntry struct {
+	fs.DirEntry
+	digest string
+}
+
+func (e gitEntry) HasDigest(digest string) bool { return e.digest == digest }
 
 func (f *gitFS) info(name string) fs.FileInfo {
 	if f.dirs[name] != nil {

@@ -8,6 +8,8 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"slices"
+	"strings"
 
 	"headgate.dev/render/kustomize"
 	"headgate.dev/render/object"
@@ -22,10 +24,12 @@ const MaxFile = 4 << 20
 type tree struct {
 	fsys       fs.FS
 	digester   Digester
+	decoder    Decoder
 	digests    map[string]string // where there is no Digester
 	folders    map[string]kustomize.Kind
 	docs       map[string]decoded
 	reads      map[string]struct{} // of the node at work; nil outside
+	last       listing             // the directory that was listed last
 	rendered   int
 	before     *object.Set // what the last good revision rendered to; may be nil
 	unadmitted bool        // as in Options
@@ -42,6 +46,7 @@ func newTree(fsys fs.FS) *tree {
 		fsys: fsys, digests: map[string]string{}, folders: map[string]kustomize.Kind{".": kustomize.Directory}, docs: map[string]decoded{},
 	}
 	t.digester, _ = fsys.(Digester)
+	t.decoder, _ = fsys.(Decoder)
 	return t
 }
 
@@ -77,8 +82,39 @@ func (t *tree) kind(name string) (kustomize.Kind, error) {
 	return kind, err
 }
 
+// listing is a directory with its entries, sorted by name.
+type listing struct {
+	dir     string
+	entries []fs.DirEntry
+}
+
+// list gives the entries of a directory.
+func (t *tree) list(dir string) ([]fs.DirEntry, error) {
+	if t.last.entries != nil && t.last.dir == dir {
+		return t.last.entries, nil
+	}
+	entries, err := fs.ReadDir(t.fsys, dir)
+	if err == nil {
+		t.last = listing{dir, entries}
+	}
+	return entries, err
+}
+
+// missing tells whether a name is known not to be there, from the directory that was listed last: each is asked for names that
+// most do not have.
+func (t *tree) missing(name string) bool {
+	if t.last.entries == nil || path.Dir(name) != t.last.dir {
+		return false
+	}
+	_, has := slices.BinarySearchFunc(t.last.entries, path.Base(name), func(e fs.DirEntry, name string) int { return strings.Compare(e.Name(), name) })
+	return !has
+}
+
 // look asks the file system for the kind of a name that has a directory above it.
 func (t *tree) look(name string) (kustomize.Kind, error) {
+	if t.missing(name) {
+		return kustomize.Missing, nil
+	}
 	info, err := fs.Lstat(t.fsys, name)
 	var wrong badInput
 	switch {
@@ -157,11 +193,14 @@ func (t *tree) Documents(name string) ([]schema.Document, error) {
 
 // decode decodes a file; what could be decoded is given even with schema.Errors.
 func (t *tree) decode(name string) ([]schema.Document, error) {
-	data, err := t.Read(name)
-	if err != nil {
-		return nil, err
+	docs, errs, known := t.decoded(name)
+	if !known {
+		data, err := t.Read(name)
+		if err != nil {
+			return nil, err
+		}
+		docs, errs = schema.Documents(name, data, schema.Limits{Bytes: MaxFile})
 	}
-	docs, errs := schema.Documents(name, data, schema.Limits{Bytes: MaxFile})
 	for i := range docs {
 		docs[i].Root = octals(docs[i].Root)
 	}
@@ -169,6 +208,15 @@ func (t *tree) decode(name string) ([]schema.Document, error) {
 		return docs, errs
 	}
 	return docs, nil
+}
+
+// decoded gives what the file system has decoded by itself.
+func (t *tree) decoded(name string) (docs []schema.Document, errs schema.Errors, known bool) {
+	if t.decoder == nil {
+		return nil, nil, false
+	}
+	t.record(name)
+	return t.decoder.Documents(name)
 }
 
 // digest gives the digest of a file or directory, "" for what does not exist.

@@ -4,11 +4,12 @@ import (
 	"bytes"
 	"fmt"
 	"io/fs"
-	"strconv"
 	"strings"
 	"time"
 
 	fluxgit "github.com/fluxcd/pkg/git"
+
+	"headgate.dev/agent/git/internal/person"
 )
 
 // Tree is a directory tree as of one revision. Names follow [fs.ValidPath] from the root of the repository.
@@ -113,38 +114,14 @@ func (c *Commit) header(line string) error {
 	case "parent":
 		c.parents = append(c.parents, value)
 	case "author":
-		c.Author, c.Email, _ = signature(value)
+		c.Author, c.Email, _ = person.Name(value)
 	case "committer":
 		var err error
-		if _, _, c.When, err = person(value); err != nil {
+		if _, _, c.When, err = person.Parse(value); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func signature(s string) (name, email string, ok bool) {
-	name, rest, ok := strings.Cut(s, " <")
-	email, _, _ = strings.Cut(rest, ">")
-	return name, email, ok
-}
-
-// person reads "Name <address> seconds zone".
-func person(s string) (name, email string, when time.Time, err error) {
-	name, email, _ = signature(s)
-	fields := strings.Fields(s[strings.LastIndexByte(s, '>')+1:])
-	if len(fields) != 2 {
-		return name, email, when, nil
-	}
-	sec, err := strconv.ParseInt(fields[0], 10, 64)
-	if err != nil {
-		return name, email, when, fmt.Errorf("committer: %q is not a time", fields[0])
-	}
-	zone, err := time.Parse("-0700", fields[1])
-	if err != nil {
-		return name, email, time.Unix(sec, 0).UTC(), nil // a wrong zone is common in old commits and changes no instant
-	}
-	return name, email, time.Unix(sec, 0).In(zone.Location()), nil
 }
 
 func subject(message string) string {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	fluxgit "github.com/fluxcd/pkg/git"
+
+	"headgate.dev/agent/git/internal/person"
 )
 
 // Tag is an annotated tag: an object of its own, with a message and perhaps a signature, that names a commit.
@@ -39,7 +41,7 @@ func parseTag(hash string, raw []byte) (*Tag, error) {
 			t.Name = value
 		case "tagger":
 			var err error
-			if t.Tagger, t.Email, t.When, err = person(value); err != nil {
+			if t.Tagger, t.Email, t.When, err = person.Parse(value); err != nil {
 				return nil, fmt.Errorf("reading tag %s: %w", hash, err)
 			}
 		}

@@ -93,6 +93,15 @@ func newTree(c content, root plumbing.Hash, when time.Time, l Limits) *tree {
 		root: entry{name: ".", mode: fs.ModeDir | 0o755, id: root}, spent: &spent{seen: map[string]struct{}{}}}
 }
 
+// Beside gives a tree for reading ahead of whoever reads it: what is read there in vain is not counted against the limits of
+// this one.
+func Beside(t Tree) Tree {
+	if of, is := t.(*tree); is {
+		return newTree(of.content, of.root.id, of.when, of.limits)
+	}
+	return t
+}
+
 // spent counts what was read of one tree against the limits. What is read twice counts once.
 type spent struct {
 	mu      sync.Mutex

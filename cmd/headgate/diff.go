@@ -12,8 +12,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"headgate.dev/agent"
+	"headgate.dev/cmd/internal/ahead"
 	"headgate.dev/cmd/internal/cluster"
 	"headgate.dev/cmd/internal/local"
+	"headgate.dev/cmd/internal/narrow"
 	"headgate.dev/cmd/internal/review"
 	"headgate.dev/render"
 	"headgate.dev/render/admit"
@@ -143,7 +145,7 @@ func (f *diffFlags) compare(ctx context.Context, dir string) (*review.Difference
 
 	change := agent.Change{Set: after.result.Set}
 	change.Put, change.Removed = object.Diff(before.result.Set, after.result.Set)
-	stack, err := holding(ctx, before.result.Set, local.Touched(before.result.Set, change), local.Options{})
+	stack, err := holding(ctx, before.result.Set, narrow.Touched(before.result.Set, change), local.Options{})
 	if err != nil {
 		return nil, err
 	}
@@ -183,7 +185,12 @@ func (f *diffFlags) load(ctx context.Context, renderer *render.Renderer, dir, re
 		r.result.Set = &object.Set{}
 		return r, nil
 	}
-	if r.result, err = renderer.Tree(commit.Tree, source.Dir(), f.options()); err != nil {
+	tree, stop := commit.Tree, func() {}
+	if renderer.Empty() { // of a second revision, little is read
+		tree, stop = ahead.Of(tree, source.Dir())
+	}
+	defer stop()
+	if r.result, err = renderer.Tree(tree, source.Dir(), f.options()); err != nil {
 		r.close()
 		return nil, fmt.Errorf("rendering %s:\n%w", r.name, err)
 	}

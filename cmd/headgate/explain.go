@@ -14,6 +14,7 @@ import (
 
 	"headgate.dev/agent"
 	"headgate.dev/cmd/internal/local"
+	"headgate.dev/cmd/internal/narrow"
 	"headgate.dev/proxy/model"
 	"headgate.dev/proxy/traffic"
 	"headgate.dev/render/admit"
@@ -27,6 +28,7 @@ type explainFlags struct {
 	headers []string
 	grpc    string
 	output  string
+	hosts   []string // that the routes of the tree name; known where the one asked for is nowhere
 }
 
 func explainCommand(s streams) *cobra.Command {
@@ -128,36 +130,39 @@ func admitted(objects []*object.Object) error {
 	return nil
 }
 
-// ask gives the answers, and the Stack that they are of. It holds nothing of other hosts, unless this one is nowhere. A name
-// below localhost that nobody has may be an alias, which only `headgate up` makes.
+// ask gives the answers, and the Stack that they are of. It holds nothing of other hosts; where this one is nowhere, what has
+// nearly its name. A name below localhost that nobody has may be an alias, which only `headgate up` makes.
 func (f *explainFlags) ask(ctx context.Context, set *object.Set) (*local.Stack, []local.Explanation, error) {
-	near := local.Near(set, traffic.ServerName(f.query.Host), f.query.ServerName)
-	stack, err := holding(ctx, set, near, local.Options{})
-	if err != nil {
-		return nil, nil, err
+	hosts := []string{traffic.ServerName(f.query.Host), f.query.ServerName}
+	stack, answers, err := f.askOf(ctx, set, hosts, local.Options{})
+	if err != nil || !local.Nowhere(answers) {
+		return stack, answers, err
 	}
-	answers := stack.Explain(f.query)
-	if !local.Nowhere(answers) {
-		return stack, answers, nil
-	}
+	f.hosts = narrow.RouteHosts(set)
 	if err := stack.Close(); err != nil {
 		return nil, nil, err
 	}
-	if stack, err = detached(ctx, set, local.Options{}); err != nil {
-		return nil, nil, err
+	nearest := narrow.Nearest(f.query.Host, f.hosts, nearHosts)
+	if stack, answers, err = f.askOf(ctx, set, append(hosts, nearest...), local.Options{}); err != nil || !strings.HasSuffix(f.query.ServerName, ".localhost") {
+		return stack, answers, err
 	}
-	answers = stack.Explain(f.query)
-	if !local.Nowhere(answers) || !strings.HasSuffix(f.query.ServerName, ".localhost") {
-		return stack, answers, nil
-	}
-	aliased, err := detached(ctx, set, local.Options{Aliases: true})
+	aliased, found, err := f.askOf(ctx, set, hosts, local.Options{Aliases: true})
 	if err != nil {
 		return nil, nil, errors.Join(err, stack.Close())
 	}
-	if found := aliased.Explain(f.query); !local.Nowhere(found) {
+	if !local.Nowhere(found) {
 		answers = found
 	}
 	return stack, answers, aliased.Close()
+}
+
+// askOf gives the answers of a Stack that holds what is near some hosts.
+func (f *explainFlags) askOf(ctx context.Context, set *object.Set, hosts []string, options local.Options) (*local.Stack, []local.Explanation, error) {
+	stack, err := holding(ctx, set, narrow.Near(set, hosts...), options)
+	if err != nil {
+		return nil, nil, err
+	}
+	return stack, stack.Explain(f.query), nil
 }
 
 // prepare makes a query of the flags.
@@ -274,7 +279,7 @@ func (f *explainFlags) json(s streams, stack *local.Stack, answers []local.Expla
 	}
 	if noHost(answers) && f.query.Host != "" {
 		hosts, _ := stack.Hosts()
-		out.Nearest = local.Nearest(f.query.Host, hosts, nearHosts)
+		out.Nearest = narrow.Nearest(f.query.Host, hosts, nearHosts)
 	}
 	if answers == nil {
 		out.Listeners = []local.Explanation{}

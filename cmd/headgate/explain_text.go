@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"headgate.dev/cmd/internal/local"
+	"headgate.dev/cmd/internal/narrow"
 	"headgate.dev/cmd/internal/term"
 	"headgate.dev/proxy/traffic"
 )
@@ -78,10 +79,10 @@ func (f *explainFlags) nowhere(stack *local.Stack, answers []local.Explanation) 
 	if slices.Contains(hosts, f.query.ServerName) {
 		return rows // that is not what is wrong
 	}
-	if near := local.Nearest(f.query.Host, hosts, nearHosts); len(near) > 0 {
+	if near := narrow.Nearest(f.query.Host, hosts, nearHosts); len(near) > 0 {
 		more := ""
-		if len(hosts) > len(near) {
-			more = fmt.Sprintf(" and %d more", len(hosts)-len(near))
+		if all := max(len(f.hosts), len(hosts)); all > len(near) {
+			more = fmt.Sprintf(" and %d more", all-len(near))
 		}
 		rows = append(rows, []string{"hosts", strings.Join(near, ", ") + more})
 	}

@@ -56,7 +56,12 @@ func run(ctx context.Context, s streams, args []string) int {
 	code := codeOf(err)
 	if !errors.Is(err, errSaid) && !errors.Is(err, cluster.ErrNotLive) && !errors.Is(err, cluster.ErrDiffers) {
 		style := term.StyleOf(s.err, s.getenv)
-		fmt.Fprintln(s.err, style.Bad("headgate: ")+schema.Printable(err.Error()))
+		text := schema.Printable(err.Error())
+		if style.Interactive { // a program that reads it has a line for each error
+			fmt.Fprint(s.err, term.Lines(0, style.Bad, "headgate:", text))
+		} else {
+			fmt.Fprintln(s.err, "headgate: "+text)
+		}
 		if code == exitUsage {
 			fmt.Fprintf(s.err, "See '%s help' and '%[1]s COMMAND --help'.\n", root.DisplayName())
 		}

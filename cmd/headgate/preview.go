@@ -16,6 +16,7 @@ import (
 	"headgate.dev/cmd/internal/branches"
 	"headgate.dev/cmd/internal/changes"
 	"headgate.dev/cmd/internal/local"
+	"headgate.dev/cmd/internal/narrow"
 	"headgate.dev/cmd/internal/review"
 	"headgate.dev/render"
 	"headgate.dev/render/object"
@@ -191,7 +192,7 @@ func (f *previewFlags) plan(ctx context.Context, p *pull, main *object.Set, chan
 	d := review.New(p.Onto, p.Branch, nil)
 	merged := agent.Change{Set: after}
 	merged.Put, merged.Removed = object.Diff(main, after)
-	stack, err := holding(ctx, main, local.Touched(main, merged), local.Options{})
+	stack, err := holding(ctx, main, narrow.Touched(main, merged), local.Options{})
 	if err != nil {
 		return err
 	}

@@ -3,14 +3,15 @@ package main
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
 	"headgate.dev/agent/git"
+	"headgate.dev/cmd/internal/ahead"
 	"headgate.dev/cmd/internal/local"
 	"headgate.dev/render"
 )
@@ -42,16 +43,18 @@ func (f *treeFlags) render(ctx context.Context, args []string) (render.Result, e
 	if len(args) > 0 {
 		dir = args[0]
 	}
-	fsys, sub, closer, err := f.open(ctx, dir)
+	tree, sub, closer, err := f.open(ctx, dir)
 	if err != nil {
 		return render.Result{}, err
 	}
 	defer closer()
-	return render.Tree(fsys, sub, f.options())
+	decoding, stop := ahead.Of(tree, sub)
+	defer stop()
+	return render.Tree(decoding, sub, f.options())
 }
 
 func (f *treeFlags) options() render.Options {
-	return render.Options{Gateway: f.gateway, Namespace: f.namespace, Unadmitted: f.unadmitted}
+	return render.Options{Gateway: f.gateway, Namespace: f.namespace, Unadmitted: f.unadmitted, Each: ahead.Each}
 }
 
 // checkDirectory says what is wrong with DIR.
@@ -66,7 +69,7 @@ func checkDirectory(dir string) error {
 	}
 }
 
-func (f *treeFlags) open(ctx context.Context, dir string) (fsys fs.FS, sub string, closer func(), err error) {
+func (f *treeFlags) open(ctx context.Context, dir string) (tree git.Tree, sub string, closer func(), err error) {
 	if err := checkDirectory(dir); err != nil {
 		return nil, "", nil, err
 	}
@@ -106,9 +109,12 @@ func openLocal(dir, ref string) (source, error) {
 	return git.Open(git.Source{URL: dir, Ref: parsed, Limits: limits}, git.Options{})
 }
 
-// endsSoon tells the runtime that the process ends with its command: collecting garbage would cost it half its time.
+// endsSoon tells the runtime that the process ends with its command: collecting garbage would cost it half its time. Only who has
+// much of it needs that.
 func endsSoon() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(800)
+	if os.Getenv("GOGC") != "" {
+		return
 	}
+	debug.SetGCPercent(2000)
+	runtime.AddCleanup(new([64]byte), func(percent int) { debug.SetGCPercent(percent) }, 300) // runs with the first collection
 }

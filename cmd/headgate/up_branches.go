@@ -40,8 +40,8 @@ func (r *textReport) branch(e branches.Event) {
 	default:
 		r.printf("\nbranch %s %q\n  %s\n", name, term.Safe(e.Subject, 60), strings.Join(e.URLs, "\n  "))
 	}
-	r.places(r.style.Bad("error"), e.Errors)
-	r.places(r.style.Warn("not previewed"), e.NotPreviewed)
+	r.places(r.style.Bad, "error", e.Errors)
+	r.places(r.style.Warn, "not previewed", e.NotPreviewed)
 }
 
 // checkBranches says what is wrong with --branches.

@@ -65,11 +65,11 @@ func (r *textReport) outcome(o agent.Outcome) {
 	if o.Err == nil && (o.Kept == nil || o.Kept.Revision != o.Commit.Revision) {
 		r.trust()
 		r.hidden()
-		r.places(r.style.Warn("warning"), r.stack.UnusedEndpoints())
-		r.places(r.style.Warn("warning"), r.unsaid(r.stack.AliasConflicts()))
+		r.places(r.style.Warn, "warning", r.stack.UnusedEndpoints())
+		r.places(r.style.Warn, "warning", r.unsaid(r.stack.AliasConflicts()))
 	}
-	r.places(r.style.Warn("warning"), o.Warnings)
-	r.places(r.style.Bad("not served"), o.Live.Refused)
+	r.places(r.style.Warn, "warning", o.Warnings)
+	r.places(r.style.Bad, "not served", o.Live.Refused)
 }
 
 func (r *textReport) head(c *git.Commit) {
@@ -235,9 +235,9 @@ func (r *textReport) hidden() {
 }
 
 // places prints things with their places, each behind a word that says what they are.
-func (r *textReport) places(word string, errs schema.Errors) {
+func (r *textReport) places(paint func(string) string, word string, errs schema.Errors) {
 	for _, e := range errs {
-		r.printf("  %s %s\n", word, e.Error())
+		r.printf("%s", term.Lines(2, paint, word, e.Error()))
 	}
 }
 

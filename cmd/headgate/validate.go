@@ -124,10 +124,10 @@ func nonNil(errs schema.Errors) schema.Errors {
 
 func listErrors(w io.Writer, style term.Style, r render.Result, errs schema.Errors) {
 	for _, e := range errs {
-		fmt.Fprintf(w, "%s %s\n", style.Bad("error"), e.Error())
+		fmt.Fprint(w, term.Lines(0, style.Bad, "error", e.Error()))
 	}
 	for _, e := range r.Warnings {
-		fmt.Fprintf(w, "%s %s\n", style.Warn("warning"), e.Error())
+		fmt.Fprint(w, term.Lines(0, style.Warn, "warning", e.Error()))
 	}
 	if len(errs) > 0 {
 		fmt.Fprintf(w, "%s wrong\n", count(len(errs), "thing"))

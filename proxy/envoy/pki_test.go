@@ -1,9 +1,12 @@
 package envoy_test
 
 import (
+	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -21,7 +24,7 @@ import (
 // ca signs the certificates of a test.
 type ca struct {
 	cert   *x509.Certificate
-	key    *ecdsa.PrivateKey
+	key    crypto.Signer
 	serial int64
 }
 
@@ -29,34 +32,58 @@ func newCA(t *testing.T, name string) *ca {
 	t.Helper()
 	c := &ca{}
 	template := &x509.Certificate{Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
-	c.cert, c.key = c.sign(t, template, nil)
+	c.key = ecdsaKey(t, elliptic.P256())
+	c.cert = c.sign(t, template, c.key.Public(), nil)
 	return c
 }
 
 // pair is a certificate with its key.
 type pair struct {
 	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
+	key  crypto.Signer
 }
 
-// sign completes and signs a certificate; without an issuer it signs itself.
-func (c *ca) sign(t *testing.T, template *x509.Certificate, issuer *ca) (*x509.Certificate, *ecdsa.PrivateKey) {
+func ecdsaKey(t *testing.T, curve elliptic.Curve) crypto.Signer {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	key, err := ecdsa.GenerateKey(curve, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return key
+}
+
+func ed25519Key(t *testing.T) crypto.Signer {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func rsaKey(t *testing.T) crypto.Signer {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// sign completes and signs a certificate; without an issuer it is the CA's own.
+func (c *ca) sign(t *testing.T, template *x509.Certificate, key crypto.PublicKey, issuer *ca) *x509.Certificate {
+	t.Helper()
 	c.serial++
 	template.SerialNumber = big.NewInt(c.serial)
 	template.NotBefore = time.Now().Add(-time.Hour)
 	if template.NotAfter.IsZero() {
 		template.NotAfter = time.Now().Add(24 * time.Hour)
 	}
-	parent, signer := template, key
+	parent, signer := template, c.key
 	if issuer != nil {
 		parent, signer = issuer.cert, issuer.key
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, signer)
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, key, signer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,19 +91,31 @@ func (c *ca) sign(t *testing.T, template *x509.Certificate, issuer *ca) (*x509.C
 	if err != nil {
 		t.Fatal(err)
 	}
-	return cert, key
+	return cert
 }
 
 // issue makes a certificate for names: DNS names, or URIs.
 func (c *ca) issue(t *testing.T, names ...string) pair {
 	t.Helper()
-	return c.issueUntil(t, time.Time{}, names...)
+	return c.issueTo(t, ecdsaKey(t, elliptic.P256()), names...)
 }
 
+// issueUntil makes a certificate that ends then.
 func (c *ca) issueUntil(t *testing.T, end time.Time, names ...string) pair {
 	t.Helper()
-	template := &x509.Certificate{NotAfter: end, Subject: pkix.Name{CommonName: names[0]}, ExtKeyUsage: []x509.ExtKeyUsage{
-		x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}
+	return c.complete(t, ecdsaKey(t, elliptic.P256()), &x509.Certificate{NotAfter: end}, names)
+}
+
+// issueTo makes a certificate for a key.
+func (c *ca) issueTo(t *testing.T, key crypto.Signer, names ...string) pair {
+	t.Helper()
+	return c.complete(t, key, &x509.Certificate{}, names)
+}
+
+func (c *ca) complete(t *testing.T, key crypto.Signer, template *x509.Certificate, names []string) pair {
+	t.Helper()
+	template.Subject = pkix.Name{CommonName: names[0]}
+	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 	for _, n := range names {
 		if uri, err := url.Parse(n); err == nil && uri.Scheme != "" {
 			template.URIs = append(template.URIs, uri)
@@ -84,8 +123,7 @@ func (c *ca) issueUntil(t *testing.T, end time.Time, names ...string) pair {
 		}
 		template.DNSNames = append(template.DNSNames, n)
 	}
-	cert, key := c.sign(t, template, c)
-	return pair{cert, key}
+	return pair{c.sign(t, template, key.Public(), c), key}
 }
 
 func (c *ca) pool() *x509.CertPool {

@@ -33,7 +33,21 @@ var (
 	// no release of Envoy changes it. The cipher suites are Envoy's: all of them have forward secrecy and are AEADs.
 	tlsFloor = &tlsv3.TlsParameters{TlsMinimumProtocolVersion: tlsv3.TlsParameters_TLSv1_2}
 
+	// peerFloor is for where the certificate of the other side is verified. The list is Envoy's own, with Ed25519 and P-521, which Envoy
+	// signs with and does not verify by itself, and without SHA-1.
+	peerFloor = &tlsv3.TlsParameters{
+		TlsMinimumProtocolVersion: tlsv3.TlsParameters_TLSv1_2,
+		SignatureAlgorithms: []string{
+			"ed25519", "ecdsa_secp256r1_sha256", "rsa_pss_rsae_sha256", "rsa_pkcs1_sha256", "ecdsa_secp384r1_sha384", "rsa_pss_rsae_sha384",
+			"rsa_pkcs1_sha384", "ecdsa_secp521r1_sha512", "rsa_pss_rsae_sha512", "rsa_pkcs1_sha512",
+		},
+	}
+
 	httpALPN = []string{"h2", "http/1.1"}
+
+	// streamALPN are the protocols over TLS whose clients may insist on them by name. A client that offers one of these speaks it, whatever
+	// the backend is; HTTP is not among them, since its versions differ and nobody asked the backend. Nothing is selected for other names.
+	streamALPN = []string{"postgresql", "tds/8.0", "mqtt", "imap", "pop3", "managesieve", "nntp", "ftp", "irc", "xmpp-client", "xmpp-server", "dot"}
 )
 
 // downstreamTLS ends TLS of clients. A client that must show a certificate and has none, or one that nobody trusted has
@@ -42,7 +56,7 @@ func downstreamTLS(t *model.Termination, http bool) (*corev3.TransportSocket, er
 	if len(t.Certificates) == 0 {
 		return nil, errors.New("TLS is to end here, without a certificate")
 	}
-	common := &tlsv3.CommonTlsContext{TlsParams: tlsFloor}
+	common := &tlsv3.CommonTlsContext{TlsParams: tlsFloor, AlpnProtocols: streamALPN}
 	if http {
 		common.AlpnProtocols = httpALPN
 	}
@@ -51,6 +65,7 @@ func downstreamTLS(t *model.Termination, http bool) (*corev3.TransportSocket, er
 	}
 	context := &tlsv3.DownstreamTlsContext{CommonTlsContext: common}
 	if t.Client != nil {
+		common.TlsParams = peerFloor
 		rules := &tlsv3.CertificateValidationContext{}
 		if t.Client.Optional {
 			rules.TrustChainVerification = tlsv3.CertificateValidationContext_ACCEPT_UNTRUSTED
@@ -67,7 +82,7 @@ func upstreamTLS(t *model.BackendTLS, p model.Protocol, o Options) (*corev3.Tran
 		return nil, errors.New("TLS with a backend whose certificate may have any name")
 	}
 	rules := &tlsv3.CertificateValidationContext{MatchTypedSubjectAltNames: subjectNames(t)}
-	common := &tlsv3.CommonTlsContext{TlsParams: tlsFloor, AlpnProtocols: backendALPN[p]}
+	common := &tlsv3.CommonTlsContext{TlsParams: peerFloor, AlpnProtocols: backendALPN[p]}
 	if t.Client != "" {
 		common.TlsCertificateSdsSecretConfigs = []*tlsv3.SdsSecretConfig{secretRef(t.Client)}
 	}

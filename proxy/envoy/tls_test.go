@@ -2,6 +2,7 @@ package envoy_test
 
 import (
 	"bytes"
+	"crypto/elliptic"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -82,6 +83,8 @@ func TestTLS(t *testing.T) {
 	t.Run("chosen scope", func(t *testing.T) { testChosenScope(t, w) })
 	t.Run("redirects", func(t *testing.T) { testTLSRedirects(t, w) })
 	t.Run("WebSocket", func(t *testing.T) { testTLSWebSocket(t, w) })
+	t.Run("WebSocket over HTTP/2", func(t *testing.T) { testHTTP2WebSocket(t, w) })
+	t.Run("ALPN of streams", func(t *testing.T) { testStreamALPN(t, w) })
 	t.Run("passthrough", func(t *testing.T) { testPassthrough(t, w) })
 	t.Run("clients", func(t *testing.T) { testClientCertificates(t, w) })
 	t.Run("foreign session", func(t *testing.T) { testForeignSession(t, w) })
@@ -205,24 +208,7 @@ func rawHTTP2(t *testing.T, w *tlsWorld, authority string) string {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	var block bytes.Buffer
-	encoder := hpack.NewEncoder(&block)
-	for _, f := range [][2]string{{":method", "GET"}, {":scheme", "https"}, {":authority", authority}, {":path", "/"}} {
-		if err := encoder.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err := io.WriteString(conn, http2.ClientPreface); err != nil {
-		t.Fatal(err)
-	}
-	framer := http2.NewFramer(conn, conn)
-	framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
-	if err := framer.WriteSettings(); err != nil {
-		t.Fatal(err)
-	}
-	if err := framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: block.Bytes(), EndStream: true, EndHeaders: true}); err != nil {
-		t.Fatal(err)
-	}
+	framer := stream(t, conn, true, [][2]string{{":method", "GET"}, {":scheme", "https"}, {":authority", authority}, {":path", "/"}})
 	for {
 		frame, err := framer.ReadFrame()
 		if err != nil {
@@ -235,6 +221,30 @@ func rawHTTP2(t *testing.T, w *tlsWorld, authority string) string {
 			return fmt.Sprint(f)
 		}
 	}
+}
+
+// stream begins HTTP/2 on a connection, with one stream that has these headers, and tells whether nothing comes after them.
+func stream(t *testing.T, conn io.ReadWriter, ends bool, headers [][2]string) *http2.Framer {
+	t.Helper()
+	var block bytes.Buffer
+	encoder := hpack.NewEncoder(&block)
+	for _, f := range headers {
+		if err := encoder.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := io.WriteString(conn, http2.ClientPreface); err != nil {
+		t.Fatal(err)
+	}
+	framer := http2.NewFramer(conn, conn)
+	framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	if err := framer.WriteSettings(); err != nil {
+		t.Fatal(err)
+	}
+	if err := framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: block.Bytes(), EndStream: ends, EndHeaders: true}); err != nil {
+		t.Fatal(err)
+	}
+	return framer
 }
 
 func testTLSRedirects(t *testing.T, w *tlsWorld) {
@@ -266,6 +276,60 @@ func testTLSWebSocket(t *testing.T, w *tlsWorld) {
 	got, err := io.ReadAll(conn)
 	if err != nil || !strings.HasPrefix(string(got), "HTTP/1.1 101") || !strings.HasSuffix(string(got), "\r\n\r\nhello") {
 		t.Errorf("%v: %s", err, got)
+	}
+}
+
+// testHTTP2WebSocket: a WebSocket that a browser opens on the connection it has (RFC 8441), whatever the case of the host.
+func testHTTP2WebSocket(t *testing.T, w *tlsWorld) {
+	for _, authority := range []string{"shop.test", "Shop.TEST"} {
+		conn, err := w.dialTLS("443", &tls.Config{ServerName: "shop.test", InsecureSkipVerify: true, NextProtos: []string{"h2"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		framer := stream(t, conn, false, [][2]string{{":method", "CONNECT"}, {":protocol", "websocket"}, {":scheme", "https"}, {":authority", authority}, {":path", "/ws"}, {"sec-websocket-version", "13"}})
+		offered, status, data := false, "", ""
+		for data != "hello" {
+			frame, err := framer.ReadFrame()
+			if err != nil {
+				t.Fatalf("%s: offered %t, status %s, data %q: %v", authority, offered, status, data, err)
+			}
+			switch f := frame.(type) {
+			case *http2.SettingsFrame:
+				if v, has := f.Value(http2.SettingEnableConnectProtocol); has {
+					offered = v == 1
+				}
+			case *http2.MetaHeadersFrame:
+				status = f.PseudoValue("status")
+			case *http2.DataFrame:
+				data += string(f.Data())
+			case *http2.RSTStreamFrame, *http2.GoAwayFrame:
+				t.Fatalf("%s: %v", authority, f)
+			}
+		}
+		if !offered || status != "200" {
+			t.Errorf("%s: extended CONNECT offered: %t; status %s", authority, offered, status)
+		}
+	}
+}
+
+// testStreamALPN: where TLS ends in front of a TCP backend, a client is told that its protocol is spoken if that has a name of its
+// own, and nothing if it has versions that only the backend knows.
+func testStreamALPN(t *testing.T, w *tlsWorld) {
+	for _, c := range []struct {
+		offers []string
+		want   string
+	}{{[]string{"postgresql"}, "postgresql"}, {[]string{"h2", "mqtt"}, "mqtt"}, {[]string{"h2", "http/1.1"}, ""}, {nil, ""}} {
+		conn, err := w.dialTLS("443", &tls.Config{ServerName: "end.test", InsecureSkipVerify: true, NextProtos: c.offers})
+		if err != nil {
+			t.Errorf("%v: %v", c.offers, err)
+			continue
+		}
+		name, err := line(conn)
+		if got := conn.ConnectionState().NegotiatedProtocol; err != nil || name != "tcp-a" || got != c.want {
+			t.Errorf("%v: %q selected, want %q; %s (%v)", c.offers, got, c.want, name, err)
+		}
+		_ = conn.Close()
 	}
 }
 
@@ -309,7 +373,9 @@ func testClientCertificates(t *testing.T, w *tlsWorld) {
 	certificates := map[string]*tls.Certificate{"none": nil}
 	for name, p := range map[string]pair{
 		"good": w.clients.issue(t, "client"), "foreign": stranger.issue(t, "client"), "server's": w.ca.issue(t, "client"),
-		"expired": w.clients.issueUntil(t, time.Now().Add(-time.Minute), "client"),
+		"expired":      w.clients.issueUntil(t, time.Now().Add(-time.Minute), "client"),
+		"good Ed25519": w.clients.issueTo(t, ed25519Key(t), "client"), "good P-521": w.clients.issueTo(t, ecdsaKey(t, elliptic.P521()), "client"),
+		"good RSA": w.clients.issueTo(t, rsaKey(t), "client"), "foreign Ed25519": stranger.issueTo(t, ed25519Key(t), "client"),
 	} {
 		c := p.tls()
 		certificates[name] = &c
@@ -323,7 +389,7 @@ func testClientCertificates(t *testing.T, w *tlsWorld) {
 			for _, host := range []string{"x.test", "X.TEST:443"} {
 				for _, h2 := range []bool{false, true} {
 					a := w.over(t, tlsClient{port: "444", sni: "x.test", config: config, h2: h2})(host, "/")
-					if served := a.seen.Service == "any"; served != (name == "good") {
+					if served := a.seen.Service == "any"; served != strings.HasPrefix(name, "good") {
 						t.Errorf("required, %s, version %x: served %t: %s", name, version, served, a.service()+a.body)
 					}
 					if a := w.over(t, tlsClient{port: "445", sni: "x.test", config: config, h2: h2})(host, "/"); a.seen.Service != "any" {
@@ -337,7 +403,7 @@ func testClientCertificates(t *testing.T, w *tlsWorld) {
 				_, err = line(conn)
 				_ = conn.Close()
 			}
-			if (err == nil) != (name == "good") {
+			if (err == nil) != strings.HasPrefix(name, "good") {
 				t.Errorf("required, terminated TCP, %s, version %x: %v", name, version, err)
 			}
 		}

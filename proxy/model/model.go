@@ -190,6 +190,23 @@ type Match struct {
 	Query    []ValueMatch
 }
 
+// PathRank orders matches by what they say of the path, which comes before all else: the lower one is tried first. It is 0 for an exact path, 1 for a
+// regular expression, 2 for a prefix, 3 for a method of any gRPC service, which is a regular expression too, and 4 for what fits every path.
+func (m *Match) PathRank() int {
+	switch {
+	case m.PathKind == PathExact:
+		return 0
+	case m.PathKind == PathRegex && !m.GRPC:
+		return 1
+	case m.PathKind == PathPrefix && m.Path != "/":
+		return 2
+	case m.PathKind == PathRegex:
+		return 3
+	default:
+		return 4
+	}
+}
+
 // ValueMatch is one header (name in lower case) or one query parameter (name as written).
 type ValueMatch struct {
 	Name  string

@@ -80,7 +80,7 @@ func compareRoutes(a, b *RouteResult) int {
 // How HTTPRoutes and GRPCRoutes go together the API leaves open as well: of equal paths the one for gRPC goes first, because
 // it matches less.
 func comparePrecedence(a, b *model.Match) int {
-	if c := cmp.Compare(pathRank(a), pathRank(b)); c != 0 {
+	if c := cmp.Compare(a.PathRank(), b.PathRank()); c != 0 {
 		return c
 	}
 	if c := cmp.Compare(len(b.Path), len(a.Path)); c != 0 {
@@ -96,19 +96,4 @@ func comparePrecedence(a, b *model.Match) int {
 		return c
 	}
 	return cmp.Or(cmp.Compare(len(b.Headers), len(a.Headers)), cmp.Compare(len(b.Query), len(a.Query)))
-}
-
-func pathRank(m *model.Match) int {
-	switch {
-	case m.PathKind == model.PathExact:
-		return 0
-	case m.PathKind == model.PathRegex && !m.GRPC:
-		return 1
-	case m.PathKind == model.PathPrefix && m.Path != "/":
-		return 2
-	case m.PathKind == model.PathRegex:
-		return 3
-	default:
-		return 4
-	}
 }

@@ -165,23 +165,8 @@ func (e *Explanation) preflight(s *seen, r *model.Route, preflight bool) {
 	}
 }
 
-// pathKinds are the kinds of path in the order in which they are tried, as pathRank numbers them.
+// pathKinds are the kinds of path in the order in which they are tried, as model.Match.PathRank numbers them.
 var pathKinds = [...]string{"an exact path", "a regular expression", "a prefix", "a method of any service", "a prefix"}
-
-// pathRank puts the methods of any gRPC service, which are regular expressions, behind all that names more than "/".
-func pathRank(m *model.Match) int {
-	switch {
-	case m.PathKind == model.PathExact:
-		return 0
-	case m.PathKind == model.PathRegex && !m.GRPC:
-		return 1
-	case m.PathKind == model.PathPrefix && m.Path != "/":
-		return 2
-	case m.PathKind == model.PathRegex:
-		return 3
-	}
-	return 4
-}
 
 // lost says why of two routes that match the loser is tried later (Gateway API, HTTPRouteRule.matches).
 func lost(winner, loser *model.Route) string {
@@ -192,8 +177,8 @@ func lost(winner, loser *model.Route) string {
 // compare is lost, and tells whether neither match is more specific than the other.
 func compare(winner, loser *model.Route) (why string, tie bool) {
 	w, l := &winner.Match, &loser.Match
-	first, second := pathKinds[pathRank(w)], pathKinds[pathRank(l)]
-	rank := cmp.Compare(pathRank(w), pathRank(l))
+	first, second := pathKinds[w.PathRank()], pathKinds[l.PathRank()]
+	rank := cmp.Compare(w.PathRank(), l.PathRank())
 	if first == second {
 		rank = 0 // the length says it
 	}

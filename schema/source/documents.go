@@ -189,6 +189,13 @@ func isMarker(line []byte, marker string) bool {
 // parseDocument gives nil for a document without content and for one that could not be read; one with a repeated key is
 // given together with the error.
 func parseDocument(file string, c chunk, limits Limits) (*Node, Errors) {
+	if root, ok := parseQuickly(file, c, limits); ok {
+		return root, nil
+	}
+	return parseFully(file, c, limits)
+}
+
+func parseFully(file string, c chunk, limits Limits) (*Node, Errors) {
 	var doc yaml.Node
 	if err := parseYAML(withoutVersion(c.text), &doc); err != nil {
 		return nil, Errors{explainSyntax(file, c, err)}

@@ -34,17 +34,6 @@ type alias struct {
 	front  front
 }
 
-// aliasGatewayRef is the Gateway for aliases of routes whose own ones have no listener for them. It is not the default
-// Gateway, which goes as soon as no route of the tree names it, and leaves its port to the first Gateway of one's own.
-var aliasGatewayRef = kube.Ref{Kind: kube.Gateway, Name: types.NamespacedName{Namespace: DefaultNamespace, Name: localhost}}
-
-// front is the listener by which an alias is reached.
-type front struct {
-	gateway types.NamespacedName
-	section gwv1.SectionName
-	port    int32
-}
-
 // aliasConflict says that a name is not to be had.
 type aliasConflict struct {
 	source kube.Ref
@@ -67,9 +56,12 @@ func (w *world) changeAliases() (changes []kube.Change) {
 	slices.SortFunc(changes, func(a, b kube.Change) int { // few, of the many that stay as they are
 		return kube.CompareRefs(kube.Ref{Kind: a.Kind, Name: a.Name}, kube.Ref{Kind: b.Kind, Name: b.Name})
 	})
-	w.aliases, w.aliasGateway, w.listed = wanted, false, nil
+	w.aliases, w.aliasGateway, w.aliasSet, w.listed = wanted, false, aliasSet{}, nil
 	for _, a := range wanted {
 		w.aliasGateway = w.aliasGateway || a.front.gateway == aliasGatewayRef.Name
+		if a.front.set != (aliasSet{}) {
+			w.aliasSet = a.front.set
+		}
 	}
 	return changes
 }
@@ -96,7 +88,7 @@ func (w *world) wantedAliases() map[kube.Ref]alias {
 			}
 			continue
 		}
-		f, ok := w.frontOf(source)
+		f, ok := w.frontOf(source, true)
 		ref := kube.Ref{Kind: c.ref.Kind, Name: types.NamespacedName{Namespace: c.ref.Name.Namespace, Name: c.ref.Name.Name + "." + localhost}}
 		if _, has := w.routes[ref]; ok && !has {
 			wanted[ref] = alias{source: source, host: c.host, front: f}
@@ -204,56 +196,10 @@ func rulesOf(o kube.Object) any {
 	return nil
 }
 
-// frontOf finds an HTTP listener for any host at a Gateway of the route, which lets the route in; else that of the
-// Gateway for aliases. A route without a Gateway of ours is not ours to serve.
-func (w *world) frontOf(route kube.Object) (front, bool) {
-	spec, served := routeSpec(route), false
-	best := front{aliasGatewayRef.Name, httpSection, 80}
-	found := false
-	for _, l := range w.listeners() {
-		if !slices.ContainsFunc(spec.ParentRefs, func(p gwv1.ParentReference) bool { return l.belongsTo(route, &p) }) {
-			continue
-		}
-		served = true
-		if _, isGateway := l.owner.(*gwv1.Gateway); !isGateway || l.Protocol != gwv1.HTTPProtocolType || l.Hostname != nil && *l.Hostname != "" || !l.letsIn(route) {
-			continue
-		}
-		if f := (front{l.gateway, l.Name, l.Port}); !found || cmp.Compare(f.port, best.port) < 0 {
-			best, found = f, true
-		}
-	}
-	return best, served
-}
-
-// belongsTo tells whether a parentRef means the listener or another of the same Gateway.
-func (l *listener) belongsTo(route kube.Object, p *gwv1.ParentReference) bool {
-	if _, isSet := l.owner.(*gwv1.ListenerSet); isSet {
-		return l.isParent(route, &gwv1.ParentReference{Group: p.Group, Kind: p.Kind, Namespace: p.Namespace, Name: p.Name})
-	}
-	name, ok := kube.ParentGateway(route.GetNamespace(), p)
-	return ok && name == l.gateway
-}
-
-// letsIn tells whether a listener takes routes of the namespace; one that selects by labels is not asked.
-func (l *listener) letsIn(route kube.Object) bool {
-	from := gwv1.NamespacesFromSame
-	if l.AllowedRoutes != nil {
-		if len(l.AllowedRoutes.Kinds) > 0 {
-			return false
-		}
-		if n := l.AllowedRoutes.Namespaces; n != nil && n.From != nil {
-			from = *n.From
-		}
-	}
-	return from == gwv1.NamespacesFromAll || from == gwv1.NamespacesFromSame && route.GetNamespace() == l.owner.GetNamespace()
-}
-
 // route makes the object. It shares its rules with the source.
 func (a alias) route(name types.NamespacedName) kube.Object {
 	meta := metav1.ObjectMeta{Namespace: name.Namespace, Name: name.Name}
-	namespace, section := gwv1.Namespace(a.front.gateway.Namespace), a.front.section
-	parents := gwv1.CommonRouteSpec{ParentRefs: []gwv1.ParentReference{{
-		Namespace: &namespace, Name: gwv1.ObjectName(a.front.gateway.Name), SectionName: &section}}}
+	parents := gwv1.CommonRouteSpec{ParentRefs: []gwv1.ParentReference{a.front.parent()}}
 	hosts := []gwv1.Hostname{gwv1.Hostname(a.host)}
 	if a.host == "" {
 		hosts = hostnamesOf(a.source)

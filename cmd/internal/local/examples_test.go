@@ -104,7 +104,7 @@ func testExample(t *testing.T, example, golden string) {
 const requestsFile = "requests"
 
 // serve runs a Stack with its Envoy on a directory of a tree until the test ends.
-func serve(t *testing.T, tree fs.FS, dir string, clients *clients) *terminal {
+func serve(t *testing.T, tree fs.FS, dir string, clients *clients, endpoints ...Endpoint) *terminal {
 	t.Helper()
 	rendered, err := render.Tree(tree, dir, render.Options{Gateway: DefaultGateway, Namespace: DefaultNamespace})
 	if err != nil {
@@ -116,7 +116,7 @@ func serve(t *testing.T, tree fs.FS, dir string, clients *clients) *terminal {
 	var log bytes.Buffer
 	ready := make(chan struct{}, 1)
 	stack, err := New(Options{
-		Listen: netip.MustParseAddr("127.0.0.1"), Ports: term.ports, Envoy: envoyForTests(t), CA: filepath.Join(t.TempDir(), "ca"), Log: &log,
+		Listen: netip.MustParseAddr("127.0.0.1"), Ports: term.ports, Envoy: envoyForTests(t), Endpoints: endpoints, CA: filepath.Join(t.TempDir(), "ca"), Log: &log,
 		Ready: func(time.Duration) { ready <- struct{}{} }, Restarted: func(err error) { t.Errorf("Envoy had to be started again: %v", err) },
 	})
 	if err != nil {

@@ -12,7 +12,6 @@ import (
 	gatewayrules "headgate.dev/proxy/resolve/gateway"
 	"headgate.dev/proxy/traffic"
 	"headgate.dev/schema"
-	"headgate.dev/schema/source"
 )
 
 // Query is a request, or a connection, and where it arrives.
@@ -112,6 +111,11 @@ func (s *Stack) Explain(q Query) []Explanation {
 
 // named tells whether an explanation is of one API listener.
 func named(e Explanation) bool { return e.Listener.Name != "" }
+
+// Nowhere tells whether no listener has the host of a request or takes a connection.
+func Nowhere(answers []Explanation) bool {
+	return !slices.ContainsFunc(answers, func(e Explanation) bool { return e.Rule != nil || len(e.Others) > 0 && e.Host != "" })
+}
 
 func (s *Stack) explainAll(q Query) (all []Explanation) {
 	for _, l := range s.engine.ListListeners() {
@@ -227,7 +231,7 @@ func (s *Stack) listener(g *gatewayrules.Result, socket *model.Listener, l *gate
 		return out
 	}
 	out.Name, out.Protocol, out.Host = l.Name, string(l.Protocol), cmp.Or(l.Hostname, "*")
-	if l.Set != (types.NamespacedName{}) {
+	if l.Set != (types.NamespacedName{}) && l.Set != s.world.aliasSet.ref().Name {
 		out.Set = l.Set.String()
 	}
 	out.From = s.listenerAt(g, l).String()
@@ -288,25 +292,6 @@ func percent(list []model.Share) (out []Share) {
 			share.Service, share.Port = list[i].Cluster.Service.String(), list[i].Cluster.Port
 		}
 		out = append(out, share)
-	}
-	return out
-}
-
-// Nearest puts the names that look most like one first, and gives up to limit of them.
-func Nearest(name string, names []string, limit int) []string {
-	type candidate struct {
-		name     string
-		distance int
-	}
-	name = strings.ToLower(name)
-	list := make([]candidate, len(names))
-	for i, n := range names {
-		list[i] = candidate{n, source.EditDistance(name, n)}
-	}
-	slices.SortStableFunc(list, func(a, b candidate) int { return cmp.Compare(a.distance, b.distance) })
-	var out []string
-	for _, c := range list[:min(limit, len(list))] {
-		out = append(out, c.name)
 	}
 	return out
 }

@@ -116,7 +116,7 @@ func (w *world) wantedPreviews() map[kube.Ref]alias {
 		}
 		switch route.(type) {
 		case *gwv1.HTTPRoute, *gwv1.GRPCRoute:
-			if f, ok := w.frontOf(route); ok {
+			if f, ok := w.frontOf(route, allBelowLocalhost(hostnamesOf(route))); ok {
 				wanted[ref] = alias{source: route, front: f}
 			}
 		}

@@ -103,32 +103,28 @@ func (c *collector) backends(refs []gwv1.BackendRef) {
 }
 
 func (c *collector) httpRule(rule *gwv1.HTTPRouteRule) {
-	mirrors := func(filters []gwv1.HTTPRouteFilter) {
-		for i := range filters {
-			if m := filters[i].RequestMirror; m != nil {
-				c.add(&m.BackendRef)
-			}
-		}
-	}
-	mirrors(rule.Filters)
+	mirror := func(f *gwv1.HTTPRouteFilter) *gwv1.HTTPRequestMirrorFilter { return f.RequestMirror }
+	addMirrors(c, rule.Filters, mirror)
 	for i := range rule.BackendRefs {
 		c.add(&rule.BackendRefs[i].BackendObjectReference)
-		mirrors(rule.BackendRefs[i].Filters)
+		addMirrors(c, rule.BackendRefs[i].Filters, mirror)
 	}
 }
 
 func (c *collector) grpcRule(rule *gwv1.GRPCRouteRule) {
-	mirrors := func(filters []gwv1.GRPCRouteFilter) {
-		for i := range filters {
-			if m := filters[i].RequestMirror; m != nil {
-				c.add(&m.BackendRef)
-			}
-		}
-	}
-	mirrors(rule.Filters)
+	mirror := func(f *gwv1.GRPCRouteFilter) *gwv1.HTTPRequestMirrorFilter { return f.RequestMirror }
+	addMirrors(c, rule.Filters, mirror)
 	for i := range rule.BackendRefs {
 		c.add(&rule.BackendRefs[i].BackendObjectReference)
-		mirrors(rule.BackendRefs[i].Filters)
+		addMirrors(c, rule.BackendRefs[i].Filters, mirror)
+	}
+}
+
+func addMirrors[F any](c *collector, filters []F, mirror func(*F) *gwv1.HTTPRequestMirrorFilter) {
+	for i := range filters {
+		if m := mirror(&filters[i]); m != nil {
+			c.add(&m.BackendRef)
+		}
 	}
 }
 

@@ -42,7 +42,8 @@ type world struct {
 
 	noAliases    bool
 	aliases      map[kube.Ref]alias
-	aliasGateway bool // some alias needs it
+	aliasGateway bool     // some alias needs it
+	aliasSet     aliasSet // that some alias needs; zero: none does
 	conflicts    []aliasConflict
 
 	previews, nextPreviews map[kube.Ref]kube.Object // routes of previews: what is there, and what complete makes of it
@@ -72,7 +73,9 @@ func (w *world) complete(changes []kube.Change, now time.Time) []kube.Change {
 		w.note(&changes[i], &dirty)
 	}
 	w.previews = w.nextPreviews
+	opened := w.aliasSet
 	changes = append(slices.Clip(changes), w.changeAliases()...)
+	w.changeSet(opened, &dirty)
 	w.changeCertificates(&dirty, now)
 	for _, ref := range dirty.Sorted(kube.CompareRefs) {
 		object, version := w.wanted(ref)
@@ -80,6 +83,9 @@ func (w *world) complete(changes []kube.Change, now time.Time) []kube.Change {
 		switch {
 		case w.tree[ref] != nil:
 			delete(w.made, ref)
+			if object != nil && (ref.Name == opened.gateway || ref.Name == w.aliasSet.gateway) {
+				changes = append(changes, kube.ChangeOf(ref.Kind, object))
+			}
 		case object != nil && (!made || was != version):
 			w.made[ref] = version
 			changes = append(changes, kube.ChangeOf(ref.Kind, object))
@@ -107,11 +113,11 @@ func (w *world) undoing(changes []kube.Change, now time.Time) func() {
 		}
 		back = append(back, c)
 	}
-	made, previews := maps.Clone(w.made), w.previews
+	made, previews, set := maps.Clone(w.made), w.previews, w.aliasSet
 	return func() {
 		w.nextPreviews = previews
 		w.complete(back, now)
-		w.made = made // of what the first changes of all bring, complete thinks that it stays
+		w.made, w.aliasSet = made, set // of what the first changes of all bring, complete thinks that it stays
 	}
 }
 
@@ -145,6 +151,27 @@ func (w *world) note(c *kube.Change, dirty *incr.Set[kube.Ref]) {
 	}
 }
 
+// changeSet notes what changes with the listener set for aliases.
+func (w *world) changeSet(before aliasSet, dirty *incr.Set[kube.Ref]) {
+	if before == w.aliasSet {
+		return
+	}
+	for _, a := range []aliasSet{before, w.aliasSet} {
+		if a == (aliasSet{}) {
+			continue
+		}
+		var namespace []string
+		if a == w.aliasSet {
+			namespace = []string{a.namespace}
+		}
+		added, removed := w.namespaces.Put(a.ref(), namespace)
+		for _, n := range slices.Concat(added, removed) {
+			dirty.Add(kube.Ref{Kind: kube.Namespace, Name: types.NamespacedName{Name: n}})
+		}
+		dirty.Add(a.ref(), kube.Ref{Kind: kube.Gateway, Name: a.gateway})
+	}
+}
+
 // want says which ports of the default Gateway a route wants.
 func (w *world) want(ref kube.Ref, ports []gatewayPort) {
 	added, removed := w.wants.Put(ref, ports)
@@ -160,21 +187,41 @@ func (w *world) want(ref kube.Ref, ports []gatewayPort) {
 
 // wanted gives what has to exist under a name and the version of it, nil when nothing does.
 func (w *world) wanted(ref kube.Ref) (object kube.Object, version string) {
+	if ref.Kind == kube.ListenerSet || ref.Kind == kube.Gateway && (ref != gatewayRef || w.tree[ref] != nil) {
+		return w.wantedForAliases(ref)
+	}
 	switch {
+	case w.tree[ref] != nil:
+		return nil, ""
 	case ref == classRef:
 		return &gwv1.GatewayClass{
 			ObjectMeta: metav1.ObjectMeta{Name: ClassName}, Spec: gwv1.GatewayClassSpec{ControllerName: Controller}}, ""
 	case ref == gatewayRef && len(w.open) > 0:
 		ports := sortedPorts(w.open)
 		return madeGateway(ref.Name, ports), fmt.Sprint(ports)
-	case ref == aliasGatewayRef && w.aliasGateway:
-		return madeGateway(ref.Name, []gatewayPort{{80, gwv1.HTTPProtocolType}}), ""
 	case ref.Kind == kube.Namespace && (w.namespaces.Used(ref.Name.Name) || ref.Name.Name == DefaultNamespace):
 		return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
 			Name: ref.Name.Name, Labels: map[string]string{corev1.LabelMetadataName: ref.Name.Name}}}, ""
 	case w.certificates[ref] != nil:
 		c := w.certificates[ref]
 		return c.secret(ref.Name), c.leaf.NotAfter.String()
+	default:
+		return nil, ""
+	}
+}
+
+// wantedForAliases is wanted for a Gateway, which may be one of the tree, and for a listener set.
+func (w *world) wantedForAliases(ref kube.Ref) (object kube.Object, version string) {
+	g, inTree := w.tree[ref].(*gwv1.Gateway)
+	switch {
+	case ref == w.aliasSet.ref():
+		return w.aliasSet.object(), w.aliasSet.gateway.String()
+	case inTree && ref.Name == w.aliasSet.gateway:
+		return w.aliasSet.opened(g), ""
+	case inTree:
+		return g, ""
+	case ref == aliasGatewayRef && w.aliasGateway:
+		return madeGateway(ref.Name, []gatewayPort{{80, gwv1.HTTPProtocolType}}), ""
 	default:
 		return nil, ""
 	}

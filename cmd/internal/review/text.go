@@ -94,8 +94,7 @@ func onlyIn(r, other *local.Row) string {
 
 // Problem is an error behind a word, on as many lines as it takes.
 func Problem(paint func(string) string, word string, e *schema.Error) string {
-	text := term.Fit(0, [][]string{{word + " " + safe(e.Error())}})
-	return paint(word) + strings.TrimPrefix(text, word)
+	return term.Lines(0, paint, word, safe(e.Error()))
 }
 
 func safe(text string) string { return term.Safe(text, 400) }

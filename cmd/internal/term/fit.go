@@ -44,6 +44,16 @@ func Fit(indent int, rows [][]string) string {
 	return Table(indent, out)
 }
 
+// Lines is Fit for running text of several lines that begins with a word in a colour.
+func Lines(indent int, paint func(string) string, word, text string) string {
+	var out strings.Builder
+	for _, line := range strings.Split(word+" "+text, "\n") {
+		out.WriteString(Fit(indent, [][]string{{line}}))
+	}
+	before := strings.Repeat(" ", indent)
+	return before + paint(word) + strings.TrimPrefix(out.String(), before+word)
+}
+
 // widths gives each column the width of its longest cell, and takes from the widest until everything fits. The last cell of a
 // row that is shorter than others has the rest of the line.
 func widths(indent int, rows [][]string) []int {
@@ -99,12 +109,12 @@ func wrap(text string, width int) []string {
 	return append(lines, line)
 }
 
-// words splits a text at its spaces, but for those before a percent sign.
+// words splits a text at its spaces, but for those before a percent sign and those of a command, which stands in backticks.
 func words(text string) []string {
 	var out []string
 	for _, word := range strings.Split(text, " ") {
-		if strings.HasPrefix(word, "%") && len(out) > 0 {
-			out[len(out)-1] += " " + word
+		if last := len(out) - 1; last >= 0 && (strings.HasPrefix(word, "%") || strings.Count(out[last], "`")%2 == 1) {
+			out[last] += " " + word
 		} else {
 			out = append(out, word)
 		}

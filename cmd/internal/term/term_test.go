@@ -61,6 +61,14 @@ func TestFit(t *testing.T) {
 	}
 }
 
+func TestLines(t *testing.T) {
+	long := strings.TrimSpace(strings.Repeat("word and ", 10))
+	got := Lines(2, func(word string) string { return "<" + word + ">" }, "error", long+" `make envoy` helps\nand this")
+	if want := "  <error> " + long + "\n    `make envoy` helps\n  and this\n"; got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
 func TestFitKeepsIndentsAndPercent(t *testing.T) {
 	got := Fit(0, [][]string{{"    " + strings.Repeat("x", 95) + " yyy %"}})
 	if want := "    " + strings.Repeat("x", 95) + "\n      yyy %\n"; got != want {

@@ -1,33 +1,79 @@
-package local
+// Package narrow finds the part of a tree that a question is about. A Stack that holds the part gives the answer of one that holds
+// the tree.
+package narrow
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"headgate.dev/agent"
+	"headgate.dev/cmd/internal/local"
 	"headgate.dev/proxy/kube"
 	"headgate.dev/render/object"
+	"headgate.dev/schema/source"
 )
 
+// localhost is below what aliases are.
+const localhost = ".localhost"
+
 // Near gives the objects of a set without the HTTPRoutes and GRPCRoutes whose hosts are all others than these. For requests and
-// connections to these hosts that some route takes, a Stack that holds what is left explains the same as one that holds the
-// set: what one host answers follows from its own routes and from all that is no route.
+// connections to these hosts, a Stack that holds what is left explains the same as one that holds the set: what one host answers
+// follows from its own routes and from all that is no route. One route that names the default Gateway stays, since that is made up
+// for it.
 func Near(set *object.Set, hosts ...string) []*object.Object {
 	return near(set, hosts, nil)
 }
 
 // near keeps the routes to some Services too.
 func near(set *object.Set, hosts []string, services map[string]bool) []*object.Object {
-	names := make([]string, 0, len(hosts))
+	names, aliased := make([]string, 0, len(hosts)), map[string]bool{}
 	for _, h := range hosts {
-		names = append(names, strings.ToLower(h))
+		if h = strings.ToLower(h); h != "" {
+			names = append(names, h)
+		}
+		if label, below := strings.CutSuffix(h, localhost); below {
+			label, _, _ = strings.Cut(label, ".")
+			aliased[unnumbered(label)] = true
+		}
 	}
+	needed := false // the default Gateway
 	return slices.DeleteFunc(slices.Collect(set.All()), func(o *object.Object) bool {
 		own := routeHosts(o)
-		return len(own) > 0 && !anyMeets(own, names) && !leads(o.Content["spec"], services)
+		if len(own) == 0 {
+			return false
+		}
+		spec, _ := o.Content["spec"].(map[string]any)
+		if !needed && namesDefault(o, spec) {
+			needed = true
+			return false
+		}
+		return !anyMeets(own, names) && !aliased[unnumbered(o.ID.Name)] && !leads(spec, services)
 	})
+}
+
+// namesDefault tells whether a route attaches to the default Gateway.
+func namesDefault(o *object.Object, spec map[string]any) bool {
+	parents, _ := spec["parentRefs"].([]any)
+	return slices.ContainsFunc(parents, func(p any) bool {
+		ref, _ := p.(map[string]any)
+		namespace, written := ref["namespace"].(string)
+		if !written {
+			namespace = o.ID.Namespace
+		}
+		name, _ := ref["name"].(string)
+		return namespace+"/"+name == local.DefaultGateway
+	})
+}
+
+// unnumbered takes the number away that the further routes of a spec have in their names.
+func unnumbered(name string) string {
+	if i := strings.LastIndexByte(name, '-'); i > 0 && strings.Trim(name[i+1:], "0123456789") == "" {
+		return name[:i]
+	}
+	return name
 }
 
 // leads tells whether something of a route refers to a backend by one of these names, whatever its namespace is.
@@ -137,7 +183,31 @@ func covers(wildcard, host string) bool {
 	return is && strings.HasSuffix(host, suffix)
 }
 
-// Nowhere tells whether no listener has the host of a request or takes a connection.
-func Nowhere(answers []Explanation) bool {
-	return !slices.ContainsFunc(answers, func(e Explanation) bool { return e.Rule != nil || len(e.Others) > 0 && e.Host != "" })
+// RouteHosts lists the hosts that the HTTPRoutes and GRPCRoutes of a set name, without repeats.
+func RouteHosts(set *object.Set) []string {
+	var all []string
+	for o := range set.All() {
+		all = append(all, routeHosts(o)...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// Nearest puts the names that look most like one first, and gives up to limit of them.
+func Nearest(name string, names []string, limit int) []string {
+	type candidate struct {
+		name     string
+		distance int
+	}
+	name = strings.ToLower(name)
+	list := make([]candidate, len(names))
+	for i, n := range names {
+		list[i] = candidate{n, source.EditDistance(name, n)}
+	}
+	slices.SortStableFunc(list, func(a, b candidate) int { return cmp.Compare(a.distance, b.distance) })
+	var out []string
+	for _, c := range list[:min(limit, len(list))] {
+		out = append(out, c.name)
+	}
+	return out
 }

@@ -27,28 +27,20 @@ type World struct {
 	Proxies Proxies
 	// Ready tells whether another Sync is Ready, and if not, why.
 	Ready func(plan.Owner) (why string)
+	// DependsOn gives the Syncs that another Sync waits for; none where there is no such Sync.
+	DependsOn func(plan.Owner) []plan.Owner
 	// DefaultAccount is the service account of Syncs that name none; empty: they are refused.
 	DefaultAccount string
 	// Limits bound what a commit of any Sync may cost.
 	Limits git.Limits
-	// Policy may be nil. It refuses a commit before anything of it is written.
-	Policy func(ctx context.Context, c Candidate) error
+	// Traffic may be nil: then no commit is refused for what others serve.
+	Traffic Traffic
 	// Applied may be nil. It is told each apply that changed something, or that was the first since the start, in the
 	// order in which they happened. It must not wait.
 	Applied func(Applied)
 	// Now is the clock.
 	Now func() time.Time
 	Log *slog.Logger
-}
-
-// Candidate is a commit that is about to be applied.
-type Candidate struct {
-	Owner    plan.Owner
-	Revision string
-	Set      *object.Set
-	// Put are the objects that are new or differ from what the Sync applied last since the start; Removed those no longer wanted.
-	Put     []*object.Object
-	Removed []object.ID
 }
 
 // Trigger is why a driver looks at its Sync.
@@ -222,7 +214,7 @@ func (d *Driver) same() error {
 // definite notes a commit that needs no other try.
 func (d *Driver) definite(c conclusion, err error) error {
 	var p *Problem
-	if err == nil || errors.As(err, &p) && p.Stalled {
+	if err == nil || errors.As(err, &p) && p.Stalled && p.Result != "" {
 		d.concluded = c
 	} else {
 		d.concluded = conclusion{hash: c.hash} // the attempt goes on

@@ -28,6 +28,7 @@ const (
 	ReasonPolicy       = "RefusedByPolicy"    // what the commit would do
 	ReasonOwned        = "OwnedByAnother"     // objects of another Sync
 	ReasonDependency   = "DependencyNotReady" // a Sync of dependsOn
+	ReasonCycle        = "DependencyCycle"    // dependsOn leads back to the Sync
 	ReasonApply        = "ApplyFailed"        // the API server
 	ReasonLive         = "Live"               // every Envoy concerned has it
 	ReasonLiveHealthy  = "Healthy"            // it changes nothing that an Envoy has
@@ -76,6 +77,8 @@ type Attempt struct {
 	Late bool
 	// Rewrote is the revision before where the commit does not come after it: history was rewritten.
 	Rewrote string
+	// Conflict says what it asks for that another Sync serves, where that is only told; empty: nothing.
+	Conflict string
 	// Refused says what is refused, with object, file and line; empty: nothing.
 	Refused string
 }
@@ -206,7 +209,7 @@ func (s *Standing) readiness() (metav1.ConditionStatus, string, string) {
 	case s.Waiting:
 		return metav1.ConditionUnknown, ReasonHealth, "applied; waiting for its objects to be healthy"
 	case s.Attempt != nil && s.Attempt.Applied:
-		return metav1.ConditionTrue, ReasonApplied, s.applied()
+		return metav1.ConditionTrue, ReasonApplied, s.applied() + s.Attempt.warned()
 	}
 	return "", "", ""
 }
@@ -219,6 +222,14 @@ func (s *Standing) applied() string {
 		return "1 object is as in Git"
 	}
 	return fmt.Sprintf("%d objects are as in Git", s.Objects)
+}
+
+// warned is what the condition Ready says besides.
+func (a *Attempt) warned() string {
+	if a.Conflict == "" {
+		return ""
+	}
+	return "; conflict: " + a.Conflict
 }
 
 // liveness says whether an applied commit is live.

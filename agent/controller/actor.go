@@ -163,9 +163,7 @@ func (x *actor) uid() types.UID {
 func (x *actor) dependsOn(other plan.Owner) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return slices.ContainsFunc(x.sync.Spec.DependsOn, func(r schema.SyncReference) bool {
-		return r.Name == other.Name && (r.Namespace == other.Namespace || r.Namespace == "" && other.Namespace == x.owner.Namespace)
-	})
+	return slices.Contains(agent.Dependencies(x.sync), other)
 }
 
 // names tells whether the Sync names an object.

@@ -40,8 +40,8 @@ type Options struct {
 	Limits git.Limits
 	// HookAddress is where webhooks are taken, over plain HTTP. Empty: nowhere.
 	HookAddress string
-	// Policy may be nil. It refuses a commit before anything of it is written; the error's text is shown.
-	Policy func(context.Context, agent.Candidate) error
+	// Traffic may be nil: then no commit is refused for what others serve.
+	Traffic agent.Traffic
 	// Applied are told each apply that changed something, and the first of each Sync since the start. They must not wait.
 	Applied []func(agent.Applied)
 	// Cluster is the name of the cluster in what people are told; may be empty.
@@ -103,9 +103,10 @@ func Add(m manager.Manager, o Options) (*Agent, error) {
 		Worker:         a.turn,
 		Proxies:        o.Proxies,
 		Ready:          a.ready,
+		DependsOn:      a.dependsOn,
 		DefaultAccount: o.DefaultAccount,
 		Limits:         o.Limits,
-		Policy:         o.Policy,
+		Traffic:        o.Traffic,
 		Applied:        a.applied,
 		Now:            a.now,
 		Log:            o.Log,
@@ -320,6 +321,15 @@ func (a *Agent) get(owner plan.Owner) (*schema.Sync, error) {
 func (a *Agent) exists(owner plan.Owner) bool {
 	s, err := a.get(owner)
 	return s != nil || err != nil
+}
+
+// dependsOn gives the Syncs that a Sync waits for.
+func (a *Agent) dependsOn(owner plan.Owner) []plan.Owner {
+	s, err := a.get(owner)
+	if s == nil || err != nil {
+		return nil
+	}
+	return agent.Dependencies(s)
 }
 
 // ready tells why a Sync is not Ready; empty when it is.

@@ -14,7 +14,9 @@ import (
 
 	"headgate.dev/agent"
 	agentcontroller "headgate.dev/agent/controller"
+	"headgate.dev/agent/plan"
 	"headgate.dev/proxy/controller"
+	"headgate.dev/proxy/kube"
 	"headgate.dev/render/object"
 )
 
@@ -47,15 +49,15 @@ func (f *agentFlags) complete() error {
 }
 
 // extend gives what adds the agent to the controller's manager; nil where it is off.
-func (f *agentFlags) extend(log *slog.Logger) func(manager.Manager, *controller.Liveness) error {
+func (f *agentFlags) extend(log *slog.Logger) func(manager.Manager, *controller.Liveness, *controller.Traffic) error {
 	if !f.on {
 		return nil
 	}
-	return func(m manager.Manager, l *controller.Liveness) error {
+	return func(m manager.Manager, l *controller.Liveness, t *controller.Traffic) error {
 		if err := os.MkdirAll(f.o.Cache, 0o700); err != nil {
 			return errors.Join(errors.New("preparing the directory for repositories (--git-cache)"), err)
 		}
-		f.o.Log, f.o.Proxies = log.With("part", "agent"), proxies{l}
+		f.o.Log, f.o.Proxies, f.o.Traffic = log.With("part", "agent"), proxies{l}, claims{t}
 		f.o.Limits = limits
 		_, err := agentcontroller.Add(m, f.o)
 		return err
@@ -83,9 +85,36 @@ func (p proxies) Wait(ctx context.Context, wants []agent.Want) (agent.Reach, err
 	}
 	for _, r := range live.Refused {
 		out.Refused = append(out.Refused, agent.Refusal{
-			ID:      object.ID{Group: r.Object.Kind.Group(), Kind: r.Object.Kind.String(), Namespace: r.Object.Name.Namespace, Name: r.Object.Name.Name},
+			ID:      idOf(r.Object),
 			Message: r.Message,
 		})
 	}
 	return out, err
+}
+
+func idOf(r kube.Ref) object.ID {
+	return object.ID{Group: r.Kind.Group(), Kind: r.Kind.String(), Namespace: r.Name.Namespace, Name: r.Name.Name}
+}
+
+// claims lets the agent ask the proxies' half whose traffic an object would take.
+type claims struct{ traffic *controller.Traffic }
+
+// Claims implements agent.Traffic.
+func (c claims) Claims(ctx context.Context, put []*object.Object) ([]agent.Claim, error) {
+	contents := make([]map[string]any, len(put))
+	for i, o := range put {
+		contents[i] = o.Content
+	}
+	list, err := c.traffic.Claims(ctx, contents)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]agent.Claim, len(list))
+	for i, claim := range list {
+		out[i] = agent.Claim{
+			ID: idOf(claim.Object), Rule: claim.Rule, Gateway: claim.Gateway.String(), Listener: claim.Listener, Host: claim.Host, Request: claim.Request,
+			By: idOf(claim.By), Owner: plan.ReadMark(claim.Labels, nil).Owner,
+		}
+	}
+	return out, nil
 }

@@ -119,4 +119,3 @@ func (s *store) remove() error {
 	s.objects.Close()
 	return os.RemoveAll(s.dir)
 }
-

@@ -145,7 +145,7 @@ func (d *Driver) bring(ctx context.Context, c *git.Commit, t Trigger) error {
 	if err != nil {
 		return d.applyProblem(c, err)
 	}
-	a.Took, a.Applied = applied.Sub(a.Seen), true
+	a.Took, a.Applied, a.Changed = applied.Sub(a.Seen), true, len(result.Written)+len(result.Removed)
 	d.tell(c, set, result)
 	first, before := d.set == nil, d.kept
 	d.set, d.commit, d.kept = set, c, c.Revision
@@ -199,10 +199,15 @@ func outside(set *object.Set, target string) schema.Errors {
 
 // renderProblem says what is wrong with the files of a commit.
 func (d *Driver) renderProblem(ctx context.Context, c *git.Commit, err error) error {
-	var wrong schema.Errors
+	var (
+		wrong schema.Errors
+		big   *git.TooBigError
+	)
 	switch {
 	case errors.As(err, &wrong):
 		return d.refused(ReasonRender, c.Short()+": "+list(wrong), err)
+	case errors.As(err, &big):
+		return d.refused(ReasonRender, c.Short()+": "+err.Error(), err)
 	case errors.Is(context.Cause(ctx), context.Canceled):
 		return context.Canceled
 	}

@@ -196,6 +196,7 @@ func (d *Driver) look(ctx context.Context, t Trigger) error {
 
 // same is the answer when nothing is new: what was the matter with the commit still is.
 func (d *Driver) same() error {
+	d.askAgain()
 	p := d.standing.Problem
 	switch {
 	case p != nil && p.Reason == ReasonUnhealthy:
@@ -226,7 +227,7 @@ func (d *Driver) definite(c conclusion, err error) error {
 func (d *Driver) begin(c *git.Commit, t Trigger, began, fetched time.Time) {
 	a := &Attempt{Revision: c.Revision, Author: c.Author, Subject: c.Subject, Seen: began, Fetch: fetched.Sub(began)}
 	if !t.Hooked.IsZero() && t.Hooked.Before(began) {
-		a.Seen, a.Fetch = t.Hooked, fetched.Sub(t.Hooked)
+		a.Seen, a.Fetch, a.Hooked = t.Hooked, fetched.Sub(t.Hooked), t.Hooked
 		if !t.Pushed.IsZero() && t.Pushed.Before(t.Hooked) {
 			a.Pushed, a.Hook = t.Pushed, t.Hooked.Sub(t.Pushed)
 		}

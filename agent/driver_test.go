@@ -340,6 +340,10 @@ func TestDriverRefuses(t *testing.T) {
 			l.world.Traffic = &claimed{owner: plan.Owner{Namespace: "team-b", Name: "store"}}
 		}, "False RefusedByPolicy: COMMIT: a.yaml:1:1: ConfigMap team-a/a of Sync team-a/shop asks for shop.example.com / of Gateway infra/public (http:80), which " +
 			"HTTPRoute team-b/store of Sync team-b/store has; to have it applied all the same, set spec.conflicts: warn"},
+		{"more files than a commit may have", func(l *lab) {
+			l.world.Limits.Bytes = 1000
+			l.commit("b.yaml", configMap("b", strings.Repeat("x", 1000)))
+		}, "False RenderFailed: COMMIT: BIG"},
 		{"no branch", func(l *lab) { l.sync.Spec.Ref = &schema.SyncRef{Branch: "gone"} },
 			"False FetchFailed: looking for refs/heads/gone in DIR: not found"},
 		{"a pointer", func(l *lab) { l.sync.Spec.Ignore = []schema.SyncIgnore{{Fields: []string{"/metadata/name"}}} },

@@ -61,6 +61,10 @@ type Attempt struct {
 	Revision, Author, Subject string
 	// Seen is when somebody first looked who found the commit, Pushed when it was pushed; zero where no webhook told.
 	Seen, Pushed time.Time
+	// Hooked is when a webhook told of it; zero: none did.
+	Hooked time.Time
+	// Changed is how many objects it wrote and removed.
+	Changed int
 	// Hook is the wait between the push and the webhook; the others are how long each stage took.
 	Hook, Fetch, Render, Apply, Ack time.Duration
 	// Took is the time from seen to applied or to the error.
@@ -157,6 +161,10 @@ func (s *Standing) Status(old schema.SyncStatus, now time.Time) schema.SyncStatu
 		}
 		next.History = s.history(next.History)
 		next.Live = s.live(next.Live)
+		if next.Forge != nil && !a.Hooked.IsZero() {
+			hooked := metav1.NewTime(a.Hooked.Truncate(time.Second))
+			next.Forge.HookTime = &hooked
+		}
 	}
 	s.conditions(&next, now)
 	return next
@@ -298,6 +306,8 @@ func (s *Standing) history(old []schema.SyncHistory) []schema.SyncHistory {
 		entry.Result, entry.Message = s.Problem.Result, cut(s.Problem.Message, 2048)
 	case a.Applied:
 		entry.Result = schema.ResultApplied
+		changed := int32(min(a.Changed, 1<<30))
+		entry.Changed = &changed
 	default:
 		return old
 	}
@@ -308,6 +318,9 @@ func (s *Standing) history(old []schema.SyncHistory) []schema.SyncHistory {
 			// The same commit again, as after a restart: it was seen when it was seen first.
 			entry.Time, entry.Duration = before.Time, before.Duration
 			entry.LiveTime, entry.LiveAfter = before.LiveTime, before.LiveAfter
+			if before.Changed != nil {
+				entry.Changed = before.Changed
+			}
 		}
 		rest = old[1:]
 	}

@@ -22,8 +22,9 @@ import (
 
 // agentFlags are the flags of `headgate controller` about Syncs.
 type agentFlags struct {
-	on bool
-	o  agentcontroller.Options
+	on     bool
+	commit int // MiB
+	o      agentcontroller.Options
 }
 
 func (f *agentFlags) add(flags *pflag.FlagSet) {
@@ -33,6 +34,7 @@ func (f *agentFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.o.Cluster, "cluster-name", "", "name of the cluster in what people are told")
 	flags.BoolVar(&f.o.NotifyLocal, "notify-local", false, "let receivers of notices be at addresses of this machine and its link; for tests")
 	flags.IntVar(&f.o.Workers, "sync-workers", 0, "how many commits are rendered and applied at the same time (default: twice the number of processors, at least 4)")
+	flags.IntVar(&f.commit, "commit-size", 32, "how many MiB of files a commit may have that is rendered for a Sync: what bounds the memory that it takes")
 	flags.StringVar(&f.o.HookAddress, "webhook-address", "", "address to take webhooks of Git hosts at, over plain HTTP (default: nowhere)")
 	flags.StringSliceVar(&f.o.Only, "sync-namespace", nil, "namespace whose Syncs are followed, may be given several times (default all)")
 }
@@ -40,6 +42,9 @@ func (f *agentFlags) add(flags *pflag.FlagSet) {
 func (f *agentFlags) complete() error {
 	if f.o.Workers < 0 {
 		return fmt.Errorf("--sync-workers %d: expected a number above 0", f.o.Workers)
+	}
+	if f.commit < 1 || f.commit > 1024 {
+		return fmt.Errorf("--commit-size %d: expected 1 to 1024 MiB", f.commit)
 	}
 	if !f.on || f.o.Cache != "" {
 		return nil
@@ -59,6 +64,7 @@ func (f *agentFlags) extend(log *slog.Logger) func(manager.Manager, *controller.
 		}
 		f.o.Log, f.o.Proxies, f.o.Traffic = log.With("part", "agent"), proxies{l}, claims{t}
 		f.o.Limits = limits
+		f.o.Limits.Bytes = int64(f.commit) << 20
 		_, err := agentcontroller.Add(m, f.o)
 		return err
 	}

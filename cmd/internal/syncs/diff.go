@@ -6,6 +6,8 @@ import (
 
 	"headgate.dev/agent/plan"
 	"headgate.dev/cmd/internal/changes"
+	"headgate.dev/cmd/internal/local"
+	"headgate.dev/cmd/internal/review"
 	"headgate.dev/cmd/internal/term"
 	"headgate.dev/render/object"
 	"headgate.dev/schema"
@@ -17,6 +19,8 @@ type Diff struct {
 	// From is what is applied, To what would be: "main@4f2a9c1".
 	From    string           `json:"from"`
 	To      string           `json:"to"`
+	// Traffic is what becomes of requests; nil where that is not known.
+	Traffic *Traffic         `json:"traffic,omitempty"`
 	Objects []changes.Object `json:"objects"`
 	// Unchanged is how many objects need no write.
 	Unchanged int `json:"unchanged"`
@@ -24,6 +28,20 @@ type Diff struct {
 	Kept []string `json:"kept"`
 	// Refused is what the API server would not take, with file and line.
 	Refused []string `json:"refused"`
+}
+
+// Traffic is the part of a comparison that is about requests.
+type Traffic struct {
+	Changes []review.TrafficChange `json:"changes"`
+	Total   int                    `json:"total"`
+	Hidden  []local.Hidden         `json:"hidden"`
+
+	difference *review.Difference
+}
+
+// TrafficOf takes that part out of a comparison.
+func TrafficOf(d *review.Difference) *Traffic {
+	return &Traffic{Changes: d.Traffic, Total: d.Total, Hidden: d.Hidden, difference: d}
 }
 
 // NewDiff begins a comparison.
@@ -111,6 +129,12 @@ func (d *Diff) Summary() string {
 // Text writes it for a terminal.
 func (d *Diff) Text(w io.Writer, style term.Style) {
 	fmt.Fprintf(w, "%s %s → %s: %s\n", term.Safe(d.Sync, 200), style.Bold(term.Safe(d.From, 200)), style.Bold(term.Safe(d.To, 200)), d.Summary())
+	if d.Traffic != nil && len(d.Traffic.Changes)+len(d.Traffic.Hidden) > 0 {
+		d.Traffic.difference.TrafficText(w, style)
+		if len(d.Objects) > 0 {
+			fmt.Fprintf(w, "\n%s\n", style.Bold("objects"))
+		}
+	}
 	for i := range d.Objects {
 		d.Objects[i].Text(w)
 	}
@@ -125,6 +149,9 @@ func (d *Diff) Text(w io.Writer, style term.Style) {
 // Markdown writes it for a pull request's comment.
 func (d *Diff) Markdown(w io.Writer) {
 	fmt.Fprintf(w, "**Sync** %s %s → %s: %s\n", changes.Code(d.Sync), changes.Code(d.From), changes.Code(d.To), d.Summary())
+	if d.Traffic != nil {
+		d.Traffic.difference.TrafficMarkdown(w)
+	}
 	for _, r := range d.Refused {
 		fmt.Fprintf(w, "\n> **Refused:** %s\n", changes.Code(r))
 	}

@@ -343,7 +343,7 @@ func TestDriverRefuses(t *testing.T) {
 		{"more files than a commit may have", func(l *lab) {
 			l.world.Limits.Bytes = 1000
 			l.commit("b.yaml", configMap("b", strings.Repeat("x", 1000)))
-		}, "False RenderFailed: COMMIT: BIG"},
+		}, "False RenderFailed: COMMIT: b.yaml: reading the tree up to b.yaml: more than the limit of 1000 bytes: serve a smaller directory of the repository"},
 		{"no branch", func(l *lab) { l.sync.Spec.Ref = &schema.SyncRef{Branch: "gone"} },
 			"False FetchFailed: looking for refs/heads/gone in DIR: not found"},
 		{"a pointer", func(l *lab) { l.sync.Spec.Ignore = []schema.SyncIgnore{{Fields: []string{"/metadata/name"}}} },

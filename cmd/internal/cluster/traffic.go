@@ -27,8 +27,13 @@ func trafficOf(ctx context.Context, c *connection, wanted *object.Set, trials *a
 	if err := s.fill(ctx, wanted, trials); err != nil {
 		return nil, err
 	}
-	before, errs := object.NewSet(s.before)
-	after, more := object.NewSet(s.after)
+	return compareTraffic(ctx, s.before, s.after)
+}
+
+// compareTraffic compares what objects before and after mean for requests.
+func compareTraffic(ctx context.Context, objects, afterwards []*object.Object) (*syncs.Traffic, error) {
+	before, errs := object.NewSet(objects)
+	after, more := object.NewSet(afterwards)
 	if errs = append(errs, more...); len(errs) > 0 {
 		return nil, errs
 	}
@@ -43,7 +48,7 @@ func trafficOf(ctx context.Context, c *connection, wanted *object.Set, trials *a
 		return nil, err
 	}
 	defer stack.Close()
-	if err := stack.Apply(ctx, agent.Change{Set: before, Put: s.before}); err != nil {
+	if err := stack.Apply(ctx, agent.Change{Set: before, Put: objects}); err != nil {
 		return nil, err
 	}
 	if err := out.Apply(ctx, stack, before, change); err != nil {
@@ -97,7 +102,7 @@ func (s *sides) put(o *object.Object, t *apply.Trial) error {
 	live, would := o, o
 	var err error
 	if t.Live != nil {
-		if live, err = object.New(t.Live, o.Origin, o.Fields); err != nil {
+		if live, err = object.New(syncs.Written(t.Live), o.Origin, o.Fields); err != nil {
 			return fmt.Errorf("reading %s: %w", o.ID, err)
 		}
 		s.before = append(s.before, live)
@@ -108,7 +113,7 @@ func (s *sides) put(o *object.Object, t *apply.Trial) error {
 	case t.Err != nil:
 		return nil
 	case t.Would != nil:
-		if would, err = object.New(t.Would, o.Origin, o.Fields); err != nil {
+		if would, err = object.New(syncs.Written(t.Would), o.Origin, o.Fields); err != nil {
 			return fmt.Errorf("reading %s: %w", o.ID, err)
 		}
 	}

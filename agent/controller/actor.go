@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -27,6 +28,8 @@ type actor struct {
 	ended  chan struct{} // closed at the end
 
 	wake chan struct{} // has room for one: there is a note
+	// denied: the Sync wants what another one has.
+	denied atomic.Bool
 
 	mu      sync.Mutex // guards what follows
 	sync    *schema.Sync

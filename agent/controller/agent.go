@@ -235,6 +235,7 @@ func (a *Agent) gone(o any) {
 	defer a.mu.Unlock()
 	if x := a.actors[plan.Owner{Namespace: s.Namespace, Name: s.Name}]; x != nil {
 		a.end(x)
+		a.retry()
 	}
 }
 
@@ -276,6 +277,23 @@ func (a *Agent) applied(p agent.Applied) {
 	for _, tell := range a.options.Applied {
 		tell(p)
 	}
+	a.retry()
+}
+
+// settled is how long after an apply what it gave up is surely known here.
+const settled = time.Second
+
+// retry has the Syncs looked at that want what another one had a moment ago: it may have let go.
+func (a *Agent) retry() {
+	time.AfterFunc(settled, func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		for _, x := range a.actors {
+			if x.denied.Load() {
+				x.leave(agent.Trigger{At: a.now().Add(-x.interval())})
+			}
+		}
+	})
 }
 
 // Statuses is through which everything is written that is said in the status of a Sync.

@@ -88,6 +88,8 @@ func (x *actor) report(ctx context.Context, standing *agent.Standing) {
 		x.log.Warn("telling how the Sync is doing", "error", err)
 		// The next report tells it.
 	}
+	p := standing.Problem
+	x.denied.Store(p != nil && (p.Reason == agent.ReasonPolicy || p.Reason == agent.ReasonOwned))
 	x.measure(happened, standing.Attempt)
 	for _, e := range happened {
 		x.agent.recorder.Eventf(s, nil, e.kind, e.reason, e.action, "%s", truncate(e.note))

@@ -210,20 +210,24 @@ func TestClusterSyncMany(t *testing.T) {
 	w.limit = 4 * time.Minute
 	repo := w.repository()
 	w.start(Options{})
-	var many strings.Builder
-	const objects = 5000
-	for i := range objects {
-		many.WriteString("---\n" + configMap(fmt.Sprint("many-", i), "one"))
+	const objects, perFile = 5000, 500
+	var files []string
+	for i := 0; i < objects; i += perFile {
+		var many strings.Builder
+		for j := range perFile {
+			many.WriteString("---\n" + configMap(fmt.Sprint("many-", i+j), "one"))
+		}
+		files = append(files, fmt.Sprintf("many-%d.yaml", i), many.String())
 	}
 	start := time.Now()
-	first := repo.commit("Have many", "many.yaml", many.String())
+	first := repo.commit("Have many", files...)
 	s := repo.sync("many", func(spec *schema.SyncSpec) { spec.Interval = "2s" })
 	if now := w.ready(s, first); now.Status.Inventory.Objects != objects {
 		t.Errorf("%d objects", now.Status.Inventory.Objects)
 	}
 	t.Logf("%d objects after %s", objects, time.Since(start).Round(time.Millisecond))
 	before := w.calls.Load()
-	second := repo.commit("Change one", "many.yaml", strings.Replace(many.String(), "a: \"one\"", "a: \"two\"", 1))
+	second := repo.commit("Change one", files[0], strings.Replace(files[1], "a: \"one\"", "a: \"two\"", 1))
 	start = time.Now()
 	w.ready(s, second)
 	w.has("many-0", "two")

@@ -3,13 +3,11 @@
 package controller
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -201,38 +199,4 @@ func TestClusterSyncMonotonic(t *testing.T) {
 	w.change(s, func(s *schema.Sync) { s.Spec.Pin = "" })
 	third := repo.commit("Go on", "a.yaml", configMap("a", "three"))
 	w.ready(s, third)
-}
-
-// TestClusterSyncMany has five thousand objects, of which a commit changes one.
-func TestClusterSyncMany(t *testing.T) {
-	w := newWorld(t, "headgate-sync-many")
-	w.asInstalled()
-	w.limit = 4 * time.Minute
-	repo := w.repository()
-	w.start(Options{})
-	const objects, perFile = 5000, 500
-	var files []string
-	for i := 0; i < objects; i += perFile {
-		var many strings.Builder
-		for j := range perFile {
-			many.WriteString("---\n" + configMap(fmt.Sprint("many-", i+j), "one"))
-		}
-		files = append(files, fmt.Sprintf("many-%d.yaml", i), many.String())
-	}
-	start := time.Now()
-	first := repo.commit("Have many", files...)
-	s := repo.sync("many", func(spec *schema.SyncSpec) { spec.Interval = "2s" })
-	if now := w.ready(s, first); now.Status.Inventory.Objects != objects {
-		t.Errorf("%d objects", now.Status.Inventory.Objects)
-	}
-	t.Logf("%d objects after %s", objects, time.Since(start).Round(time.Millisecond))
-	before := w.calls.Load()
-	second := repo.commit("Change one", files[0], strings.Replace(files[1], "a: \"one\"", "a: \"two\"", 1))
-	start = time.Now()
-	w.ready(s, second)
-	w.has("many-0", "two")
-	t.Logf("one of them after %s", time.Since(start).Round(time.Millisecond))
-	if n := w.calls.Load() - before; n > 40 {
-		t.Errorf("one changed line of %d objects cost %d calls", objects, n)
-	}
 }

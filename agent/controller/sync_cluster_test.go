@@ -4,7 +4,6 @@ package controller
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -56,7 +55,6 @@ type world struct {
 	agent     *Agent
 	as        *rest.Config // whom start runs the agent as; nil: the administrator
 	stop      func()
-	limit     time.Duration // of until; zero: a minute
 }
 
 // logText is the log of an agent.
@@ -183,10 +181,11 @@ func (w *world) asInstalled() {
 	name := w.namespace + "-controller"
 	role := strings.Replace(string(text), "  name: headgate\n", "  name: "+name+"\n", 1)
 	w.must(w.apply(role))
-	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "controller"}}
+	w.freshNamespace(name) // it outlives the test's own
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: name, Name: "controller"}}
 	w.must(w.Create(w.Context(), account))
 	binding := &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: name}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name},
-		Subjects: []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: w.namespace, Name: "controller"}}}
+		Subjects: []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: name, Name: "controller"}}}
 	w.must(client.IgnoreAlreadyExists(w.Create(w.Context(), binding)))
 	w.Cleanup(func() {
 		w.must(errors.Join(w.Delete(context.Background(), binding), w.Delete(context.Background(), &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: name}})))
@@ -246,7 +245,7 @@ func (w *world) start(o Options) {
 // until waits for a condition that f finds met; its error says what is not as it should be.
 func (w *world) until(what string, f func(context.Context) error) {
 	w.Helper()
-	ctx, cancel := context.WithTimeout(w.Context(), cmp.Or(w.limit, time.Minute))
+	ctx, cancel := context.WithTimeout(w.Context(), time.Minute)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()

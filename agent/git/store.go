@@ -14,6 +14,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/format/packfile"
 	"github.com/go-git/go-git/v5/plumbing/storer"
 	"github.com/go-git/go-git/v5/storage/filesystem"
+
 	"headgate.dev/agent/git/internal/odb"
 	"headgate.dev/agent/git/internal/pack"
 )

@@ -108,35 +108,46 @@ func (a *attacher) parent(g *gateway.Result, set *gateway.ListenerSet, ref gwv1.
 			p.Listeners = append(p.Listeners, l.Name)
 		}
 	}
-	denied := ""
-	if len(a.denied) > 0 {
-		denied = a.deniedWords(&p, a.attachments[before:], a.l4[beforeL4:])
-	}
-	switch {
-	case denied != "" && len(a.attachments) == before && len(a.l4) == beforeL4:
-		p.Conditions = notAccepted(gwv1.RouteReasonNotAllowedByListeners, denied)
-	case len(p.Listeners) > 0:
-		slices.Sort(p.Listeners)
-		p.Conditions = acceptedRoute
-		if denied != "" {
-			p.Conditions = []condition.Condition{condition.True(gwv1.RouteConditionAccepted, gwv1.RouteReasonAccepted, "the route is attached, but not for all its hosts: "+denied)}
-		}
-	case set != nil && !set.Attached:
+	p.Conditions = a.accepted(&p, got{a.attachments[before:], a.l4[beforeL4:]})
+	if p.Conditions == nil && set != nil && !set.Attached {
 		p.Conditions = notAccepted(gwv1.RouteReasonNotAllowedByListeners,
 			"ListenerSet "+set.Name.String()+" is not taken by its Gateway; see the conditions there")
-	default:
+	}
+	if p.Conditions == nil {
 		p.Conditions = a.refused(&p, listeners, named, allowed)
 	}
 	return p
 }
 
+// got is what a route answers by one parent.
+type got struct {
+	hosts   []Attachment
+	sockets []L4Attachment
+}
+
+// accepted says that a parent takes the route, or that all its hosts there are denied; nil where no listener has a hostname in common with it.
+func (a *attacher) accepted(p *Parent, what got) []condition.Condition {
+	denied := a.deniedWords(p, what)
+	switch {
+	case denied != "" && len(what.hosts)+len(what.sockets) == 0:
+		return notAccepted(gwv1.RouteReasonNotAllowedByListeners, denied)
+	case len(p.Listeners) == 0:
+		return nil
+	}
+	slices.Sort(p.Listeners)
+	if denied != "" {
+		return []condition.Condition{condition.True(gwv1.RouteConditionAccepted, gwv1.RouteReasonAccepted, "the route is attached, but not for all its hosts: "+denied)}
+	}
+	return acceptedRoute
+}
+
 // deniedWords says which hosts of a parent the route does not get, and by which rule: they are those of a listener that does not take the
 // route. Empty where it gets them on another port.
-func (a *attacher) deniedWords(p *Parent, got []Attachment, gotL4 []L4Attachment) string {
+func (a *attacher) deniedWords(p *Parent, what got) string {
 	var words []string
 	for _, d := range a.denied {
-		if slices.ContainsFunc(got, func(x Attachment) bool { return x.Host.Name == d.host }) ||
-			slices.ContainsFunc(gotL4, func(x L4Attachment) bool { return x.ServerName == d.host }) {
+		if slices.ContainsFunc(what.hosts, func(x Attachment) bool { return x.Host.Name == d.host }) ||
+			slices.ContainsFunc(what.sockets, func(x L4Attachment) bool { return x.ServerName == d.host }) {
 			continue
 		}
 		text := "host " + cmp.Or(d.host, "*") + " of Gateway " + p.Gateway.String() + " belongs to listener " + d.owner.Name + ", which takes " + d.owner.Admits()

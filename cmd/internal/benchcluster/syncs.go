@@ -174,7 +174,7 @@ func (g *gitHost) first(ctx context.Context, s *commits) error {
 	if err != nil {
 		return err
 	}
-	if err := g.live(ctx, hash, 10*time.Millisecond); err != nil {
+	if err := g.live(ctx, hash); err != nil {
 		return err
 	}
 	s.First = time.Since(start).Seconds()
@@ -196,14 +196,13 @@ func (g *gitHost) first(ctx context.Context, s *commits) error {
 }
 
 // live waits until the status says that a commit is live.
-func (g *gitHost) live(ctx context.Context, hash string, every time.Duration) error {
+func (g *gitHost) live(ctx context.Context, hash string) error {
 	return until(ctx, patience, func() error {
 		if err := g.Get(ctx, client.ObjectKeyFromObject(g.sync), g.sync); err != nil {
 			return err
 		}
 		l := g.sync.Status.Live
 		if l == nil || !strings.HasSuffix(l.Revision, hash) || !meta.IsStatusConditionTrue(g.sync.Status.Conditions, schema.SyncLive) {
-			time.Sleep(every)
 			return fmt.Errorf("the status is %+v", g.sync.Status)
 		}
 		return nil
@@ -227,23 +226,25 @@ func (g *gitHost) changes(ctx context.Context, s *commits) error {
 		if err := g.tell(ctx, hash); err != nil {
 			return err
 		}
-		in := make(chan error, 1)
-		var inAPI time.Duration
+		type arrival struct {
+			after time.Duration
+			err   error
+		}
+		in := make(chan arrival, 1)
 		go func() {
-			in <- until(ctx, patience, func() error { return g.has(ctx, fmt.Sprintf("s-%05d", i), want) })
-			inAPI = time.Since(start)
-			close(in)
+			err := until(ctx, patience, func() error { return g.has(ctx, fmt.Sprintf("s-%05d", i), want) })
+			in <- arrival{time.Since(start), err}
 		}()
 		if err := until(ctx, patience, func() error { return redirected(ctx, g.address, syncedHost(i), want) }); err != nil {
 			return err
 		}
 		answered = append(answered, time.Since(start))
-		if err := <-in; err != nil {
-			return err
+		there := <-in
+		if there.err != nil {
+			return there.err
 		}
-		<-in
-		applied = append(applied, inAPI)
-		if err := g.live(ctx, hash, time.Millisecond); err != nil {
+		applied = append(applied, there.after)
+		if err := g.live(ctx, hash); err != nil {
 			return err
 		}
 		live = append(live, time.Since(start))
@@ -324,7 +325,7 @@ func (g *gitHost) idle(ctx context.Context, s *commits) error {
 	if err != nil {
 		return err
 	}
-	if err := g.live(ctx, hash, time.Millisecond); err != nil {
+	if err := g.live(ctx, hash); err != nil {
 		return err
 	}
 	before := g.requests.Load()
@@ -347,7 +348,6 @@ func (g *gitHost) remove(ctx context.Context) error {
 		if client.IgnoreNotFound(err) == nil && err != nil {
 			return nil
 		}
-		time.Sleep(50 * time.Millisecond)
 		return errors.Join(err, errors.New("the Sync is still there"))
 	})
 }

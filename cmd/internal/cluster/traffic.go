@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -121,32 +122,30 @@ func (s *sides) put(o *object.Object, t *apply.Trial) error {
 	return nil
 }
 
+// parents gives what a route names as its parents, and the namespace of an object.
+func parents(o *object.Object) (out []object.ID) {
+	refs, _, _ := unstructured.NestedSlice(o.Content, "spec", "parentRefs")
+	for _, ref := range refs {
+		m, _ := ref.(map[string]any)
+		kind, _ := m["kind"].(string)
+		namespace, _ := m["namespace"].(string)
+		name, _ := m["name"].(string)
+		id := object.ID{Group: gwv1.GroupName, Kind: cmp.Or(kind, "Gateway"), Namespace: cmp.Or(namespace, o.ID.Namespace), Name: name}
+		if id.Kind == "Gateway" || id.Kind == "ListenerSet" {
+			out = append(out, id)
+		}
+	}
+	if o.ID.Namespace != "" {
+		out = append(out, object.ID{Kind: "Namespace", Name: o.ID.Namespace})
+	}
+	return out
+}
+
 // surround adds what the routes name and the Sync does not have: their Gateways, the classes of these, and the routes' namespaces.
 func (s *sides) surround(ctx context.Context) error {
-	gateway := func(kind, namespace, name string) object.ID {
-		return object.ID{Group: gwv1.GroupName, Kind: kind, Namespace: namespace, Name: name}
-	}
 	var both []*object.Object
-	want := map[object.ID]bool{}
 	for _, o := range slices.Concat(s.before, s.after) {
-		refs, _, _ := unstructured.NestedSlice(o.Content, "spec", "parentRefs")
-		for _, ref := range refs {
-			m, _ := ref.(map[string]any)
-			kind, _ := m["kind"].(string)
-			namespace, _ := m["namespace"].(string)
-			name, _ := m["name"].(string)
-			if namespace == "" {
-				namespace = o.ID.Namespace
-			}
-			if kind == "" {
-				kind = "Gateway"
-			}
-			want[gateway(kind, namespace, name)] = true
-		}
-		want[object.ID{Kind: "Namespace", Name: o.ID.Namespace}] = o.ID.Namespace != ""
-	}
-	for id, wanted := range want {
-		if wanted && routes(id) {
+		for _, id := range parents(o) {
 			if err := s.read(ctx, id, &both); err != nil {
 				return err
 			}
@@ -154,7 +153,7 @@ func (s *sides) surround(ctx context.Context) error {
 	}
 	for _, o := range slices.Concat(both, s.before, s.after) {
 		name, _, _ := unstructured.NestedString(o.Content, "spec", "gatewayClassName")
-		if id := gateway("GatewayClass", "", name); name != "" && !s.seen[id] {
+		if id := (object.ID{Group: gwv1.GroupName, Kind: "GatewayClass", Name: name}); name != "" && !s.seen[id] {
 			s.seen[id] = true
 			class, err := object.New(map[string]any{
 				"apiVersion": gwv1.GroupVersion.String(), "kind": "GatewayClass", "metadata": map[string]any{"name": name},

@@ -12,7 +12,8 @@ import (
 	"github.com/go-git/go-billy/v5/osfs"
 	"github.com/go-git/go-git/v5/plumbing/cache"
 	"github.com/go-git/go-git/v5/storage/filesystem"
-	"golang.org/x/sys/unix"
+
+	"headgate.dev/agent/git/internal/file"
 )
 
 // storeCache is the stores of one repository as somebody with certain credentials sees it. All remotes of this process that do share it, whatever
@@ -58,16 +59,13 @@ func newCache(root, key string) (*storeCache, error) {
 	if err := os.MkdirAll(c.dir, 0o700); err != nil {
 		return nil, err
 	}
-	lock, err := os.OpenFile(filepath.Join(c.dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		if err := lock.Close(); err != nil {
-			return nil, err
-		}
+	lock, err := file.Lock(filepath.Join(c.dir, "lock"))
+	if lock == nil && err == nil {
 		c.dir, err = os.MkdirTemp(root, key+"-")
 		return c, err
+	}
+	if err != nil {
+		return nil, err
 	}
 	c.lock = lock
 	return c, c.load()

@@ -12,7 +12,6 @@ import (
 	"github.com/go-git/go-billy/v5/osfs"
 	"github.com/go-git/go-git/v5/plumbing/cache"
 	"github.com/go-git/go-git/v5/plumbing/format/packfile"
-	"github.com/go-git/go-git/v5/plumbing/storer"
 	"github.com/go-git/go-git/v5/storage/filesystem"
 
 	"headgate.dev/agent/git/internal/odb"
@@ -82,22 +81,12 @@ func (s *store) add(r io.Reader, thin bool, url string) (err error) {
 	if !thin {
 		err = packfile.WritePackfileToObjectStorage(st, f)
 	} else {
-		err = addThin(st, f)
+		err = pack.AddThin(st, f)
 	}
 	if err != nil {
 		return fmt.Errorf("storing a pack: %w", err)
 	}
 	return nil
-}
-
-func addThin(st *filesystem.Storage, f io.Reader) error {
-	// Only the interface: go-git keeps a file open per object of a storage that it can write to piece by piece.
-	p, err := packfile.NewParserWithStorage(packfile.NewScanner(f), struct{ storer.EncodedObjectStorer }{st})
-	if err != nil {
-		return err
-	}
-	_, err = p.Parse()
-	return errors.Join(err, st.ObjectStorage.Close())
 }
 
 // done notes that a commit is complete.

@@ -3,12 +3,9 @@ package controller
 import (
 	"context"
 	"log/slog"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"headgate.dev/proxy/engine"
@@ -171,30 +168,11 @@ func (l *loop) pinned() (pins []engine.Pinned) {
 	return pins
 }
 
-// rejected lists the routes among refs that a Gateway they name does not take, by any of the ways in which they name it.
+// rejected lists the routes among refs that a Gateway does not take.
 func (l *loop) rejected(refs []kube.Ref) (out []Refused) {
 	l.read(func(e *engine.Engine) {
-		for _, ref := range refs {
-			r := e.Route(ref)
-			if r == nil {
-				continue
-			}
-			first := map[types.NamespacedName]string{}
-			taken := map[types.NamespacedName]bool{}
-			for i := range r.Parents {
-				p := &r.Parents[i]
-				accepted := p.Conditions[0]
-				if accepted.Status == metav1.ConditionTrue {
-					taken[p.Gateway] = true
-				} else if first[p.Gateway] == "" {
-					first[p.Gateway] = accepted.Reason + ": " + accepted.Message
-				}
-			}
-			for _, gateway := range slices.SortedFunc(maps.Keys(first), kube.CompareNames) {
-				if !taken[gateway] {
-					out = append(out, Refused{Object: ref, Gateway: gateway, Message: first[gateway]})
-				}
-			}
+		for _, r := range e.Rejected(refs) {
+			out = append(out, Refused{Object: r.Route, Gateway: r.Gateway, Message: r.Message})
 		}
 	})
 	return out

@@ -3,6 +3,7 @@ package git
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -189,11 +190,7 @@ func (c *storeCache) close() error {
 	if c.users--; c.users > 0 {
 		return nil
 	}
-	for dir, open := range caches.byDir {
-		if open == c {
-			delete(caches.byDir, dir)
-		}
-	}
+	maps.DeleteFunc(caches.byDir, func(_ string, open *storeCache) bool { return open == c })
 	if c.current != nil {
 		c.current.objects.Close()
 	}

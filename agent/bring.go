@@ -1,9 +1,11 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,13 +32,48 @@ func (d *Driver) permit(ctx context.Context, c *git.Commit) error {
 			return d.refused(ReasonBackwards, c.Short()+" does not come after "+short(d.kept)+": history was rewritten, and the Sync is monotonic; pin the commit to go there", nil)
 		}
 	}
-	for _, dep := range d.sync.Spec.DependsOn {
-		other := plan.Owner{Namespace: dep.Namespace, Name: dep.Name}
-		if other.Namespace == "" {
-			other.Namespace = d.owner.Namespace
+	for _, other := range Dependencies(d.sync) {
+		why := d.world.Ready(other)
+		if why == "" {
+			continue
 		}
-		if why := d.world.Ready(other); why != "" {
-			return &Problem{Reason: ReasonDependency, Message: fmt.Sprintf("waiting for %s, which is not ready: %s", other, why)}
+		if cycle := d.cycle(other); cycle != nil {
+			return &Problem{Reason: ReasonCycle, Stalled: true, Message: "spec.dependsOn leads back to this Sync, so that each waits for the next for ever: " +
+				strings.Join(cycle, " → ") + "; take one of them out of a dependsOn"}
+		}
+		return &Problem{Reason: ReasonDependency, Message: fmt.Sprintf("waiting for %s, which is not ready: %s", other, why)}
+	}
+	return nil
+}
+
+// Dependencies gives the Syncs that a Sync waits for.
+func Dependencies(s *schema.Sync) []plan.Owner {
+	var out []plan.Owner
+	for _, dep := range s.Spec.DependsOn {
+		out = append(out, plan.Owner{Namespace: cmp.Or(dep.Namespace, s.Namespace), Name: dep.Name})
+	}
+	return out
+}
+
+// cycle gives the shortest way over dependsOn from this Sync over another one back to this one, this one first and last; nil where there is none.
+func (d *Driver) cycle(over plan.Owner) []string {
+	from := map[plan.Owner]plan.Owner{over: d.owner}
+	for next := []plan.Owner{over}; len(next) > 0; next = next[1:] {
+		at := next[0]
+		if at == d.owner {
+			way := []string{d.owner.String()}
+			for at = from[at]; at != d.owner; at = from[at] {
+				way = append(way, at.String())
+			}
+			way = append(way, d.owner.String())
+			slices.Reverse(way)
+			return way
+		}
+		for _, other := range d.world.DependsOn(at) {
+			if _, seen := from[other]; !seen {
+				from[other] = at
+				next = append(next, other)
+			}
 		}
 	}
 	return nil
@@ -93,7 +130,7 @@ func (d *Driver) bring(ctx context.Context, c *git.Commit, t Trigger) error {
 	for _, w := range warnings {
 		d.log.Debug("warning about a commit", "revision", c.Revision, "warning", w.Error())
 	}
-	if err := d.policy(ctx, c, set); err != nil {
+	if err := d.conflicts(ctx, c, set); err != nil {
 		return err
 	}
 	d.halt()
@@ -108,7 +145,7 @@ func (d *Driver) bring(ctx context.Context, c *git.Commit, t Trigger) error {
 	if err != nil {
 		return d.applyProblem(c, err)
 	}
-	a.Took, a.Applied = applied.Sub(a.Seen), true
+	a.Took, a.Applied, a.Changed = applied.Sub(a.Seen), true, len(result.Written)+len(result.Removed)
 	d.production.Store(&Production{Commit: c.Hash, Set: set})
 	d.tell(c, set, result)
 	first, before := d.set == nil, d.kept
@@ -163,10 +200,15 @@ func outside(set *object.Set, target string) schema.Errors {
 
 // renderProblem says what is wrong with the files of a commit.
 func (d *Driver) renderProblem(ctx context.Context, c *git.Commit, err error) error {
-	var wrong schema.Errors
+	var (
+		wrong schema.Errors
+		big   *git.TooBigError
+	)
 	switch {
 	case errors.As(err, &wrong):
 		return d.refused(ReasonRender, c.Short()+": "+list(wrong), err)
+	case errors.As(err, &big):
+		return d.refused(ReasonRender, c.Short()+": "+err.Error(), err)
 	case errors.Is(context.Cause(ctx), context.Canceled):
 		return context.Canceled
 	}
@@ -187,20 +229,6 @@ func list(errs schema.Errors) string {
 		parts = append(parts, err.Error())
 	}
 	return strings.Join(parts, "; ")
-}
-
-// policy asks whether the commit may do what it would do.
-func (d *Driver) policy(ctx context.Context, c *git.Commit, set *object.Set) error {
-	if d.world.Policy == nil {
-		return nil
-	}
-	candidate := Candidate{Owner: d.owner, Revision: c.Revision, Set: set}
-	candidate.Put, candidate.Removed = object.Diff(d.before(), set)
-	err := d.world.Policy(ctx, candidate)
-	if err == nil {
-		return nil
-	}
-	return d.refused(ReasonPolicy, c.Short()+": "+err.Error(), err)
 }
 
 // before is what was applied last, as far as is known.

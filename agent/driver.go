@@ -27,12 +27,14 @@ type World struct {
 	Proxies Proxies
 	// Ready tells whether another Sync is Ready, and if not, why.
 	Ready func(plan.Owner) (why string)
+	// DependsOn gives the Syncs that another Sync waits for; none where there is no such Sync.
+	DependsOn func(plan.Owner) []plan.Owner
 	// DefaultAccount is the service account of Syncs that name none; empty: they are refused.
 	DefaultAccount string
 	// Limits bound what a commit of any Sync may cost.
 	Limits git.Limits
-	// Policy may be nil. It refuses a commit before anything of it is written.
-	Policy func(ctx context.Context, c Candidate) error
+	// Traffic may be nil: then no commit is refused for what others serve.
+	Traffic Traffic
 	// Applied may be nil. It is told each apply that changed something, or that was the first since the start, in the
 	// order in which they happened. It must not wait.
 	Applied func(Applied)
@@ -42,16 +44,6 @@ type World struct {
 	// Now is the clock.
 	Now func() time.Time
 	Log *slog.Logger
-}
-
-// Candidate is a commit that is about to be applied.
-type Candidate struct {
-	Owner    plan.Owner
-	Revision string
-	Set      *object.Set
-	// Put are the objects that are new or differ from what the Sync applied last since the start; Removed those no longer wanted.
-	Put     []*object.Object
-	Removed []object.ID
 }
 
 // Trigger is why a driver looks at its Sync.
@@ -208,6 +200,7 @@ func (d *Driver) look(ctx context.Context, t Trigger) error {
 
 // same is the answer when nothing is new: what was the matter with the commit still is.
 func (d *Driver) same() error {
+	d.askAgain()
 	p := d.standing.Problem
 	switch {
 	case p != nil && p.Reason == ReasonUnhealthy:
@@ -226,7 +219,7 @@ func (d *Driver) same() error {
 // definite notes a commit that needs no other try.
 func (d *Driver) definite(c conclusion, err error) error {
 	var p *Problem
-	if err == nil || errors.As(err, &p) && p.Stalled {
+	if err == nil || errors.As(err, &p) && p.Stalled && p.Result != "" {
 		d.concluded = c
 	} else {
 		d.concluded = conclusion{hash: c.hash} // the attempt goes on
@@ -238,7 +231,7 @@ func (d *Driver) definite(c conclusion, err error) error {
 func (d *Driver) begin(c *git.Commit, t Trigger, began, fetched time.Time) {
 	a := &Attempt{Revision: c.Revision, Author: c.Author, Subject: c.Subject, Seen: began, Fetch: fetched.Sub(began)}
 	if !t.Hooked.IsZero() && t.Hooked.Before(began) {
-		a.Seen, a.Fetch = t.Hooked, fetched.Sub(t.Hooked)
+		a.Seen, a.Fetch, a.Hooked = t.Hooked, fetched.Sub(t.Hooked), t.Hooked
 		if !t.Pushed.IsZero() && t.Pushed.Before(t.Hooked) {
 			a.Pushed, a.Hook = t.Pushed, t.Hooked.Sub(t.Pushed)
 		}

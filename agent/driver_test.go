@@ -119,6 +119,24 @@ type lab struct {
 	status  schema.SyncStatus
 	clock   time.Time
 	waits   map[plan.Owner]string
+	depends map[plan.Owner][]plan.Owner
+}
+
+// claimed is Traffic that a Sync has.
+type claimed struct {
+	owner plan.Owner
+	asked []*object.Object
+}
+
+func (c *claimed) Claims(_ context.Context, put []*object.Object) (out []Claim, _ error) {
+	c.asked = put
+	for _, o := range put {
+		out = append(out, Claim{
+			ID: o.ID, Rule: -1, Gateway: "infra/public", Listener: "http:80", Host: "shop.example.com", Request: "/",
+			By: object.ID{Group: "gateway.networking.k8s.io", Kind: "HTTPRoute", Namespace: "team-b", Name: "store"}, Owner: c.owner,
+		})
+	}
+	return out, nil
 }
 
 func newLab(t testing.TB) *lab {
@@ -134,6 +152,7 @@ func newLab(t testing.TB) *lab {
 		Account:      func(plan.Owner, string) (Account, error) { return l.cluster, nil },
 		Worker:       func(context.Context, plan.Owner) (func(), error) { return func() {}, nil },
 		Ready:        func(o plan.Owner) string { return l.waits[o] },
+		DependsOn:    func(o plan.Owner) []plan.Owner { return l.depends[o] },
 		Now:          l.now,
 		Log:          slog.New(slog.DiscardHandler),
 	}
@@ -310,9 +329,21 @@ func TestDriverRefuses(t *testing.T) {
 			l.sync.Spec.DependsOn = []schema.SyncReference{{Name: "platform", Namespace: "infra"}}
 			l.waits[plan.Owner{Namespace: "infra", Name: "platform"}] = "ApplyFailed"
 		}, "False DependencyNotReady: waiting for Sync infra/platform, which is not ready: ApplyFailed"},
-		{"policy", func(l *lab) {
-			l.world.Policy = func(_ context.Context, c Candidate) error { return fmt.Errorf("%d objects are too many", len(c.Put)) }
-		}, "False RefusedByPolicy: COMMIT: 1 objects are too many"},
+		{"a Sync that waits for this one", func(l *lab) {
+			b, c := plan.Owner{Namespace: "team-a", Name: "b"}, plan.Owner{Namespace: "team-b", Name: "c"}
+			l.sync.Spec.DependsOn = []schema.SyncReference{{Name: "b"}}
+			l.waits[b] = "DependencyNotReady"
+			l.depends = map[plan.Owner][]plan.Owner{b: {c}, c: {b, {Namespace: "team-a", Name: "shop"}}}
+		}, "False DependencyCycle: spec.dependsOn leads back to this Sync, so that each waits for the next for ever: Sync team-a/shop → Sync team-a/b → " +
+			"Sync team-b/c → Sync team-a/shop; take one of them out of a dependsOn"},
+		{"what another Sync serves", func(l *lab) {
+			l.world.Traffic = &claimed{owner: plan.Owner{Namespace: "team-b", Name: "store"}}
+		}, "False RefusedByPolicy: COMMIT: a.yaml:1:1: ConfigMap team-a/a of Sync team-a/shop asks for shop.example.com / of Gateway infra/public (http:80), which " +
+			"HTTPRoute team-b/store of Sync team-b/store has; to have it applied all the same, set spec.conflicts: warn"},
+		{"more files than a commit may have", func(l *lab) {
+			l.world.Limits.Bytes = 1000
+			l.commit("b.yaml", configMap("b", strings.Repeat("x", 1000)))
+		}, "False RenderFailed: COMMIT: b.yaml: reading the tree up to b.yaml: more than the limit of 1000 bytes: serve a smaller directory of the repository"},
 		{"no branch", func(l *lab) { l.sync.Spec.Ref = &schema.SyncRef{Branch: "gone"} },
 			"False FetchFailed: looking for refs/heads/gone in DIR: not found"},
 		{"a pointer", func(l *lab) { l.sync.Spec.Ignore = []schema.SyncIgnore{{Fields: []string{"/metadata/name"}}} },
@@ -329,6 +360,40 @@ func TestDriverRefuses(t *testing.T) {
 				t.Error("something was applied")
 			}
 		})
+	}
+}
+
+// TestDriverConflicts: what another Sync serves is refused until that lets go of it, or told where the Sync says so; what is this Sync's or nobody's is neither.
+func TestDriverConflicts(t *testing.T) {
+	l := newLab(t)
+	traffic := &claimed{owner: plan.Owner{Namespace: "team-b", Name: "store"}}
+	l.world.Traffic = traffic
+	l.restart()
+	l.commit("a.yaml", configMap("a", "one"))
+	for range 2 {
+		if got := l.look(Trigger{}); !strings.HasPrefix(got, "False RefusedByPolicy: ") {
+			t.Fatalf("got %s", got)
+		}
+	}
+	if got := l.condition(schema.SyncReconciling); !strings.HasPrefix(got, "True ProgressingRetry: ") {
+		t.Errorf("got %s", got)
+	}
+	l.sync.Spec.Conflicts, l.sync.Generation = schema.ConflictsWarn, 2
+	l.look(Trigger{})
+	l.settled()
+	if got := l.condition(schema.SyncReady); !strings.HasPrefix(got, "True Applied: 1 object is as in Git; conflict: main@") {
+		t.Errorf("got %s", got)
+	}
+	l.sync.Spec.Conflicts, l.sync.Generation = "", 3
+	l.commit("b.yaml", configMap("b", "one"))
+	if got := l.look(Trigger{}); !strings.Contains(got, "b.yaml:1:1") || strings.Contains(got, "a.yaml") || len(traffic.asked) != 1 {
+		t.Errorf("got %s", got)
+	}
+	for _, owner := range []plan.Owner{{}, {Namespace: "team-a", Name: "shop"}} {
+		traffic.owner = owner
+		l.look(Trigger{Anew: true})
+		l.settled()
+		l.want("no other Sync's", l.condition(schema.SyncReady), "True Applied: 2 objects are as in Git")
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -44,7 +45,9 @@ type Handle struct {
 	all    *Repositories
 	key    sourceKey
 	source git.Source
-	shared *repository
+	// purpose is whose store it is; empty for that of production.
+	purpose string
+	shared  *repository
 }
 
 // Use begins to use a source, until Release.
@@ -57,7 +60,7 @@ func (r *Repositories) use(src git.Source, purpose string) (*Handle, error) {
 		return nil, fmt.Errorf("reading the source of a repository: %w", err)
 	}
 	text = append(text, purpose...)
-	h := &Handle{all: r, key: sha256.Sum256(text), source: src}
+	h := &Handle{all: r, key: sha256.Sum256(text), source: src, purpose: purpose}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.byKey == nil {
@@ -123,7 +126,9 @@ func (h *Handle) open() error {
 	if h.shared.repo != nil {
 		return nil
 	}
-	repo, err := git.Open(h.source, h.all.Options)
+	options := h.all.Options
+	options.Cache = filepath.Join(options.Cache, h.purpose)
+	repo, err := git.Open(h.source, options)
 	if err == nil {
 		h.shared.repo = repo
 	}

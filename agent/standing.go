@@ -28,6 +28,7 @@ const (
 	ReasonPolicy       = "RefusedByPolicy"    // what the commit would do
 	ReasonOwned        = "OwnedByAnother"     // objects of another Sync
 	ReasonDependency   = "DependencyNotReady" // a Sync of dependsOn
+	ReasonCycle        = "DependencyCycle"    // dependsOn leads back to the Sync
 	ReasonApply        = "ApplyFailed"        // the API server
 	ReasonLive         = "Live"               // every Envoy concerned has it
 	ReasonLiveHealthy  = "Healthy"            // it changes nothing that an Envoy has
@@ -60,6 +61,10 @@ type Attempt struct {
 	Revision, Author, Subject string
 	// Seen is when somebody first looked who found the commit, Pushed when it was pushed; zero where no webhook told.
 	Seen, Pushed time.Time
+	// Hooked is when a webhook told of it; zero: none did.
+	Hooked time.Time
+	// Changed is how many objects it wrote and removed.
+	Changed int
 	// Hook is the wait between the push and the webhook; the others are how long each stage took.
 	Hook, Fetch, Render, Apply, Ack time.Duration
 	// Took is the time from seen to applied or to the error.
@@ -76,6 +81,8 @@ type Attempt struct {
 	Late bool
 	// Rewrote is the revision before where the commit does not come after it: history was rewritten.
 	Rewrote string
+	// Conflict says what it asks for that another Sync serves, where that is only told; empty: nothing.
+	Conflict string
 	// Refused says what is refused, with object, file and line; empty: nothing.
 	Refused string
 }
@@ -154,6 +161,10 @@ func (s *Standing) Status(old schema.SyncStatus, now time.Time) schema.SyncStatu
 		}
 		next.History = s.history(next.History)
 		next.Live = s.live(next.Live)
+		if next.Forge != nil && !a.Hooked.IsZero() {
+			hooked := metav1.NewTime(a.Hooked.Truncate(time.Second))
+			next.Forge.HookTime = &hooked
+		}
 	}
 	s.conditions(&next, now)
 	return next
@@ -206,7 +217,7 @@ func (s *Standing) readiness() (metav1.ConditionStatus, string, string) {
 	case s.Waiting:
 		return metav1.ConditionUnknown, ReasonHealth, "applied; waiting for its objects to be healthy"
 	case s.Attempt != nil && s.Attempt.Applied:
-		return metav1.ConditionTrue, ReasonApplied, s.applied()
+		return metav1.ConditionTrue, ReasonApplied, s.applied() + s.Attempt.warned()
 	}
 	return "", "", ""
 }
@@ -219,6 +230,14 @@ func (s *Standing) applied() string {
 		return "1 object is as in Git"
 	}
 	return fmt.Sprintf("%d objects are as in Git", s.Objects)
+}
+
+// warned is what the condition Ready says besides.
+func (a *Attempt) warned() string {
+	if a.Conflict == "" {
+		return ""
+	}
+	return "; conflict: " + a.Conflict
 }
 
 // liveness says whether an applied commit is live.
@@ -287,6 +306,8 @@ func (s *Standing) history(old []schema.SyncHistory) []schema.SyncHistory {
 		entry.Result, entry.Message = s.Problem.Result, cut(s.Problem.Message, 2048)
 	case a.Applied:
 		entry.Result = schema.ResultApplied
+		changed := int32(min(a.Changed, 1<<30))
+		entry.Changed = &changed
 	default:
 		return old
 	}
@@ -297,6 +318,9 @@ func (s *Standing) history(old []schema.SyncHistory) []schema.SyncHistory {
 			// The same commit again, as after a restart: it was seen when it was seen first.
 			entry.Time, entry.Duration = before.Time, before.Duration
 			entry.LiveTime, entry.LiveAfter = before.LiveTime, before.LiveAfter
+			if before.Changed != nil {
+				entry.Changed = before.Changed
+			}
 		}
 		rest = old[1:]
 	}

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -123,7 +124,7 @@ func TestStatusAfterRestart(t *testing.T) {
 	status := first.Status(schema.SyncStatus{}, noon)
 	again := Standing{Objects: 1, Attempt: &Attempt{Revision: "main@sha1:1", Seen: noon.Add(time.Hour), Applied: true, Live: noon.Add(time.Hour), Unrouted: true}}
 	next := again.Status(status, noon.Add(time.Hour))
-	if !next.Live.Since.Equal(status.Live.Since) || next.History[0] != status.History[0] && fmt.Sprint(next.History[0]) != fmt.Sprint(status.History[0]) {
+	if !next.Live.Since.Equal(status.Live.Since) || !reflect.DeepEqual(next.History[0], status.History[0]) {
 		t.Errorf("got %+v\nwant %+v", next.Live, status.Live)
 	}
 }

@@ -62,8 +62,7 @@ func (d *Driver) follow(applied time.Time) {
 		d.standing.Attempt.Unrouted = true
 		return
 	}
-	wants := slices.SortedFunc(maps.Values(d.pending), func(a, b Want) int { return object.Compare(a.ID, b.ID) })
-	go d.world.reach(t, wants, patience)
+	go d.world.reach(t, d.wants(), patience)
 }
 
 // reach tells how far the Envoys are: when they have answered, and once before when that takes too long.
@@ -103,6 +102,22 @@ func (d *Driver) again() {
 	ctx, stop := context.WithCancel(context.Background())
 	d.tail = &tail{ctx: ctx, stop: stop, news: make(chan News, 8), applied: d.world.Now(), wait: true, reached: true}
 	d.ask(timeoutOf(d.sync))
+}
+
+// askAgain begins a tail anew for a commit of which something is refused: a Gateway may have come to take it.
+func (d *Driver) askAgain() {
+	a := d.standing.Attempt
+	if a == nil || a.Refused == "" || d.tail != nil || d.world.Proxies == nil {
+		return
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	d.tail = &tail{ctx: ctx, stop: stop, news: make(chan News, 8), applied: d.world.Now(), wait: d.sync.Spec.Wait == nil || *d.sync.Spec.Wait}
+	go d.world.reach(d.tail, d.wants(), timeoutOf(d.sync))
+}
+
+// wants are what is written or removed and not known to be live, in order.
+func (d *Driver) wants() []Want {
+	return slices.SortedFunc(maps.Values(d.pending), func(a, b Want) int { return object.Compare(a.ID, b.ID) })
 }
 
 // ask has the tail wait for objects to be healthy, unless none needs it.

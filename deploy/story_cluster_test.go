@@ -55,11 +55,14 @@ func TestClusterStory(t *testing.T) {
 	s.freshNamespaces()
 	s.startGitea()
 	s.startController()
+	s.tool("load-postgres", postgresImage)
+	s.toolWith(strings.ReplaceAll(postgresServer, "namespace: default", "namespace: "+storyNamespace), "kubectl", "apply", "-f", "-")
 	s.createGateway()
 	s.createRepository()
 	sync := s.createSync()
 	s.connectHook(sync)
 	t.Run("merge", func(t *testing.T) { s.in(t); s.merge(sync) })
+	t.Run("database", func(t *testing.T) { s.in(t); s.database(sync) })
 	t.Run("refused", func(t *testing.T) { s.in(t); s.refused(sync) })
 	t.Run("ssh", func(t *testing.T) { s.in(t); s.overSSH() })
 }
@@ -195,7 +198,7 @@ func (s *story) createGateway() {
 	s.Cleanup(func() { _ = s.Delete(context.Background(), class) })
 	g := &gwv1.Gateway{ObjectMeta: own("public")}
 	g.Spec.GatewayClassName = gwv1.ObjectName(class.Name)
-	g.Spec.Listeners = []gwv1.Listener{{Name: "http", Port: 80, Protocol: gwv1.HTTPProtocolType}}
+	g.Spec.Listeners = []gwv1.Listener{{Name: "http", Port: 80, Protocol: gwv1.HTTPProtocolType}, {Name: "tcp-5432", Port: 5432, Protocol: gwv1.TCPProtocolType}}
 	g.Spec.Infrastructure = &gwv1.GatewayInfrastructure{ParametersRef: &gwv1.LocalParametersReference{Group: schema.Group, Kind: schema.KindProxyConfig, Name: "small"}}
 	s.create(g)
 	s.until("the Gateway is programmed", 2*time.Minute, func(ctx context.Context) error {
@@ -391,6 +394,29 @@ func (s *story) merge(sync *schema.Sync) {
 		s.Errorf("the history begins with %+v", h)
 	}
 	s.Logf("from the pull request to an answer: %s; the host shows: %s; stages %+v", answered.Round(time.Millisecond), text, *status.Live.Stages)
+}
+
+// database: a merged spec with a TCP route is a database that answers.
+func (s *story) database(sync *schema.Sync) {
+	s.git("fetch", "-q", "origin", "main")
+	s.git("reset", "-q", "--hard", "origin/main")
+	s.propose("database", "Offer the database", "database.yaml", "apiVersion: headgate.dev/v1alpha1\nkind: ServiceSpec\nmetadata: {name: database}\nspec:\n"+
+		"  tcp:\n  - {port: 5432, to: my-postgres-postgresql:5432}\n")
+	if err := s.psql(nil, io.Discard, "select 1"); err == nil {
+		s.Error("psql logs in before there is a route")
+	}
+	start := time.Now()
+	commit := s.pullRequest("database")
+	s.until("PostgreSQL answers", 2*time.Minute, func(context.Context) error { return s.psql(nil, io.Discard, "select 1") })
+	answered := time.Since(start)
+	if got := s.query("select 6*7, current_user"); got != "42|postgres" {
+		s.Errorf("a query gives %q", got)
+	}
+	s.live(sync, commit)
+	if text := s.told(commit, "success"); !strings.HasPrefix(text, "live on 1 of 1 Envoy in ") {
+		s.Errorf("the host shows %q", text)
+	}
+	s.Logf("from the pull request to an answer of psql: %s", answered.Round(time.Millisecond))
 }
 
 // refused: a commit that is wrong leaves what is served as it is, and the host shows file, line and column.

@@ -243,6 +243,17 @@ type SyncSpec struct {
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:XValidation:rule="self.all(i, has(i.fields) || (has(i.weights) && i.weights))",message="fields or weights say what is left to others"
 	Ignore []SyncIgnore `json:"ignore,omitempty"`
+	// Conflicts says what becomes of a commit that asks for the very requests, host and path included, that a route of another Sync has: refuse
+	// applies nothing of it, and names both Syncs; warn applies it, and Gateway API decides who answers (the older route). To move a service
+	// from one Sync to another, let the new one warn until the old one has dropped it.
+	//
+	// Default: refuse.
+	// Limits: refuse or warn.
+	// Example: warn
+	//
+	// +optional
+	// +kubebuilder:validation:Enum=refuse;warn
+	Conflicts ConflictPolicy `json:"conflicts,omitempty"`
 	// Drift says what is done when others change what the Sync owns.
 	//
 	// Default: people are told.
@@ -285,6 +296,15 @@ type SyncSpec struct {
 // +kubebuilder:validation:MaxLength=24
 // +kubebuilder:validation:XValidation:rule="duration(self) <= duration('24h')",message="a day at most"
 type SyncDuration string
+
+// ConflictPolicy says what becomes of a commit that asks for what another Sync serves.
+type ConflictPolicy string
+
+// Values of ConflictPolicy.
+const (
+	ConflictsRefuse ConflictPolicy = "refuse"
+	ConflictsWarn   ConflictPolicy = "warn"
+)
 
 // DeletionPolicy says what happens to what a Sync owns when the Sync is deleted.
 type DeletionPolicy string

@@ -1,5 +1,9 @@
 package schema
 
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
 // ForgeKind is the kind of a Git host: whose API it speaks, and how it signs its webhooks.
 type ForgeKind string
 
@@ -74,6 +78,10 @@ type SyncForgeStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=256
 	HookPath string `json:"hookPath,omitempty"`
+	// HookTime is when a webhook came that told of a commit, the last one.
+	//
+	// +optional
+	HookTime *metav1.Time `json:"hookTime,omitempty"`
 	// HookMessage says why no webhooks are taken.
 	//
 	// Example: "hookSecretRef: reading Secret shop-hook: there is none"

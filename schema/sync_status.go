@@ -270,6 +270,12 @@ type SyncHistory struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=32
 	Duration string `json:"duration,omitempty"`
+	// Changed is how many objects it wrote and removed.
+	//
+	// Example: 1
+	//
+	// +optional
+	Changed *int32 `json:"changed,omitempty"`
 	// LiveTime is when it was live on all Envoys concerned.
 	//
 	// +optional

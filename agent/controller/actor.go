@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -27,6 +28,8 @@ type actor struct {
 	ended  chan struct{} // closed at the end
 
 	wake chan struct{} // has room for one: there is a note
+	// denied: the Sync wants what another one has.
+	denied atomic.Bool
 
 	mu      sync.Mutex // guards what follows
 	sync    *schema.Sync
@@ -165,9 +168,7 @@ func (x *actor) uid() types.UID {
 func (x *actor) dependsOn(other plan.Owner) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return slices.ContainsFunc(x.sync.Spec.DependsOn, func(r schema.SyncReference) bool {
-		return r.Name == other.Name && (r.Namespace == other.Namespace || r.Namespace == "" && other.Namespace == x.owner.Namespace)
-	})
+	return slices.Contains(agent.Dependencies(x.sync), other)
 }
 
 // names tells whether the Sync names an object.

@@ -41,8 +41,8 @@ type Options struct {
 	Limits git.Limits
 	// HookAddress is where webhooks are taken, over plain HTTP. Empty: nowhere.
 	HookAddress string
-	// Policy may be nil. It refuses a commit before anything of it is written; the error's text is shown.
-	Policy func(context.Context, agent.Candidate) error
+	// Traffic may be nil: then no commit is refused for what others serve.
+	Traffic agent.Traffic
 	// Applied are told each apply that changed something, and the first of each Sync since the start. They must not wait.
 	Applied []func(agent.Applied)
 	// Previewed are told how each preview is doing (agent.World.Previewed). They must not wait.
@@ -107,9 +107,10 @@ func Add(m manager.Manager, o Options) (*Agent, error) {
 		Worker:         a.turn,
 		Proxies:        o.Proxies,
 		Ready:          a.ready,
+		DependsOn:      a.dependsOn,
 		DefaultAccount: o.DefaultAccount,
 		Limits:         o.Limits,
-		Policy:         o.Policy,
+		Traffic:        o.Traffic,
 		Applied:        a.applied,
 		Previewed:      a.previewed,
 		Now:            a.now,
@@ -246,6 +247,7 @@ func (a *Agent) gone(o any) {
 	owner := plan.Owner{Namespace: s.Namespace, Name: s.Name}
 	if x := a.actors[owner]; x != nil {
 		a.end(x)
+		a.retry()
 	}
 	a.previews.Gone(owner)
 }
@@ -289,6 +291,23 @@ func (a *Agent) applied(p agent.Applied) {
 	for _, tell := range a.options.Applied {
 		tell(p)
 	}
+	a.retry()
+}
+
+// settled is how long after an apply what it gave up is surely known here.
+const settled = time.Second
+
+// retry has the Syncs looked at that want what another one had a moment ago: it may have let go.
+func (a *Agent) retry() {
+	time.AfterFunc(settled, func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		for _, x := range a.actors {
+			if x.denied.Load() {
+				x.leave(agent.Trigger{At: a.now().Add(-x.interval())})
+			}
+		}
+	})
 }
 
 // HearPreviews adds somebody to those who are told how previews are doing, as Options.Previewed. It is for before the start.
@@ -359,6 +378,15 @@ func (a *Agent) exists(owner plan.Owner) bool {
 	}
 	s, err := a.get(owner)
 	return s != nil || err != nil
+}
+
+// dependsOn gives the Syncs that a Sync waits for.
+func (a *Agent) dependsOn(owner plan.Owner) []plan.Owner {
+	s, err := a.get(owner)
+	if s == nil || err != nil {
+		return nil
+	}
+	return agent.Dependencies(s)
 }
 
 // ready tells why a Sync is not Ready; empty when it is.

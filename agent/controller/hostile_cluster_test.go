@@ -24,6 +24,7 @@ import (
 // TestClusterSyncHostile holds what a cluster can have against a commit: each is told, hurts nobody else, and is over by itself.
 func TestClusterSyncHostile(t *testing.T) {
 	w := newWorld(t, "headgate-sync-hostile")
+	w.asInstalled()
 	repo := w.repository()
 	w.start(Options{})
 	const widget = "apiVersion: headgate-sync-hostile.example.com/v1\nkind: Widget\nmetadata: {name: w}\nspec: {size: 1}\n"

@@ -13,7 +13,7 @@ import (
 
 // telling is what was told of a Sync last, so that nothing is told twice.
 type telling struct {
-	applied, live, refused, problem, rewrote string
+	applied, live, refused, problem, rewrote, conflict string
 }
 
 // begin takes over what a process before has told.
@@ -61,6 +61,9 @@ func (t *telling) after(a *agent.Attempt) []event {
 		out = append(out, event{corev1.EventTypeWarning, "HistoryRewritten", "Fetch",
 			a.Short() + " does not come after " + agent.ShortRevision(a.Rewrote) + ": history was rewritten, and is followed", ""})
 	}
+	if a.Conflict != "" && a.Conflict != t.conflict {
+		out = append(out, event{corev1.EventTypeWarning, "Conflict", "Apply", a.Conflict, ""})
+	}
 	if a.Refused != "" && a.Refused != t.refused {
 		out = append(out, event{corev1.EventTypeWarning, "Refused", "Serve", a.Refused, ""})
 	}
@@ -68,7 +71,7 @@ func (t *telling) after(a *agent.Attempt) []event {
 		t.live = a.Revision
 		out = append(out, event{corev1.EventTypeNormal, "Live", "Serve", a.Short() + " is live " + a.Where(), ""})
 	}
-	t.rewrote, t.refused = a.Rewrote, a.Refused
+	t.rewrote, t.refused, t.conflict = a.Rewrote, a.Refused, a.Conflict
 	return out
 }
 
@@ -85,6 +88,8 @@ func (x *actor) report(ctx context.Context, standing *agent.Standing) {
 		x.log.Warn("telling how the Sync is doing", "error", err)
 		// The next report tells it.
 	}
+	p := standing.Problem
+	x.denied.Store(p != nil && (p.Reason == agent.ReasonPolicy || p.Reason == agent.ReasonOwned))
 	x.measure(happened, standing.Attempt)
 	for _, e := range happened {
 		x.agent.recorder.Eventf(s, nil, e.kind, e.reason, e.action, "%s", truncate(e.note))

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -52,6 +53,7 @@ type world struct {
 	away      atomic.Bool  // the agent has no API server
 	refused   atomic.Int64 // calls meanwhile
 	agent     *Agent
+	as        *rest.Config // whom start runs the agent as; nil: the administrator
 	stop      func()
 }
 
@@ -171,6 +173,29 @@ func (w *world) account(namespace, name string) {
 	}))
 }
 
+// asInstalled has start run the agent with the rights that the installation gives the controller, and no others.
+func (w *world) asInstalled() {
+	w.Helper()
+	text, err := os.ReadFile("../../deploy/rbac/clusterrole.yaml")
+	w.must(err)
+	name := w.namespace + "-controller"
+	role := strings.Replace(string(text), "  name: headgate\n", "  name: "+name+"\n", 1)
+	w.must(w.apply(role))
+	w.freshNamespace(name) // it outlives the test's own
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: name, Name: "controller"}}
+	w.must(w.Create(w.Context(), account))
+	binding := &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: name}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name},
+		Subjects: []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: name, Name: "controller"}}}
+	w.must(client.IgnoreAlreadyExists(w.Create(w.Context(), binding)))
+	w.Cleanup(func() {
+		w.must(errors.Join(w.Delete(context.Background(), binding), w.Delete(context.Background(), &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: name}})))
+	})
+	token := &authenticationv1.TokenRequest{}
+	w.must(w.SubResource("token").Create(w.Context(), account, token))
+	w.as = rest.AnonymousClientConfig(w.config)
+	w.as.QPS, w.as.BearerToken = -1, token.Status.Token
+}
+
 // counted counts requests.
 type counted struct {
 	http.RoundTripper
@@ -190,6 +215,9 @@ func (w *world) start(o Options) {
 	log := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	ctrllog.SetLogger(logr.Discard())
 	cfg := rest.CopyConfig(w.config)
+	if w.as != nil {
+		cfg = rest.CopyConfig(w.as)
+	}
 	cfg.Wrap(func(rt http.RoundTripper) http.RoundTripper { return awayFor{counted{rt, &w.calls}, w} })
 	m, err := manager.New(cfg, manager.Options{
 		Scheme: w.scheme, Logger: logr.Discard(), Metrics: metricsserver.Options{BindAddress: "0"}, HealthProbeBindAddress: "0",

@@ -3,34 +3,16 @@ package git
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strconv"
-	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
+
+	"headgate.dev/agent/git/internal/refs"
 )
-
-// steps are the ways back that Ref.Back may name: "~" and "~N" follow first parents, "^" and "^N" choose one.
-var steps = regexp.MustCompile(`[~^][0-9]*`)
-
-// cutBack separates a reference from the way back behind it. Neither character can be part of a name (git-check-ref-format). What stands
-// for HEAD is called so.
-func cutBack(s string) (name, back string) {
-	name = s
-	if i := strings.IndexAny(s, "~^"); i >= 0 {
-		name, back = s[:i], s[i:]
-	}
-	if name == "@" || name == "" && back != "" {
-		name = "HEAD"
-	}
-	return name, back
-}
-
-func validBack(back string) bool { return steps.ReplaceAllString(back, "") == "" }
 
 // ancestor goes back from a commit, as gitrevisions(7) has it. Each step is one of first parents, or to one parent of a merge.
 func (o *objects) ancestor(hash, back string) (string, error) {
-	for _, step := range steps.FindAllString(back, -1) {
+	for _, step := range refs.Steps(back) {
 		n := 1
 		if step[1:] != "" {
 			var err error

@@ -41,7 +41,7 @@ func (r *Repository) Branches(_ context.Context) ([]Branch, error) {
 	if err != nil {
 		return nil, err
 	}
-	heads, err := l.refs.below("refs/heads/")
+	heads, err := l.refs.Below("refs/heads/")
 	if err != nil {
 		return nil, fmt.Errorf("listing the branches of %s: %w", l.root, err)
 	}

@@ -46,18 +46,34 @@ func (r *Repository) Fetch(ctx context.Context, id string, refs ...string) (*Com
 func (r *remote) exactly(ctx context.Context, id string, refs []string) (*Commit, error) {
 	defer r.end()
 	t := target{hash: id}
-	if s := r.cache.current; len(refs) > 0 && (s == nil || !s.has(id)) {
-		var err error
+	there, err := r.has(id)
+	if err != nil {
+		return nil, err
+	}
+	if len(refs) > 0 && !there {
 		if t.ref, err = r.head(ctx, id, refs); err != nil {
 			return nil, r.explain(ctx, "looking for "+id+" at", err)
 		}
 	}
-	c, err := r.fetch(ctx, t)
+	c, s, err := r.fetch(ctx, t)
+	if err == nil {
+		err = r.hold(s)
+	}
 	if err != nil {
 		return nil, r.explain(ctx, fmt.Sprintf("fetching %s from", id), err)
 	}
-	r.dress(c, t)
+	r.dress(c, t, s)
 	return c, nil
+}
+
+// has tells whether a commit is in the store.
+func (r *remote) has(id string) (bool, error) {
+	s := r.cache.borrow()
+	if s == nil {
+		return false, nil
+	}
+	has := r.cache.has(s, id)
+	return has, r.cache.release(s)
 }
 
 // head gives the first of some references that is there, when it points at a commit.

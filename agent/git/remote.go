@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -47,9 +48,9 @@ type remote struct {
 	session session
 	refs    *packp.AdvRefs
 
-	listings listings
-	at       target // what last was found
-	last     *Commit
+	at   target // what last was found
+	last *Commit
+	held []*store // borrowed: of last, and of what was last before that, which may still be read
 }
 
 func openRemote(src Source, o Options) (*remote, error) {
@@ -71,12 +72,25 @@ func openRemote(src Source, o Options) (*remote, error) {
 	if r.peer, err = newPeer(u, src, o); err != nil {
 		return nil, err
 	}
-	// A store lacks the blobs above the limit it was fetched with.
-	key := sha256.Sum256(fmt.Appendf(nil, "%s\n%d", r.url, r.limits.Blob))
-	if r.cache, err = openCache(o.Cache, fmt.Sprintf("%x", key[:8])); err != nil {
+	key, err := cacheKey(r.url, u, src)
+	if err != nil {
+		return nil, err
+	}
+	if r.cache, err = openCache(o.Cache, key); err != nil {
 		return nil, fmt.Errorf("opening the cache of %s: %w", r.url, err)
 	}
 	return r, nil
+}
+
+// cacheKey names the store of a repository. A store lacks the blobs above the limit it was fetched with, and what one may read by its credentials
+// another one may not: a commit that is there is given to whoever asks.
+func cacheKey(shown string, u *url.URL, src Source) (string, error) {
+	auth, err := json.Marshal(src.Auth)
+	if err != nil {
+		return "", fmt.Errorf("opening %s: reading its credentials: %w", shown, err)
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%d\n%s\n%s", shown, src.Limits.Blob, u.User, auth))
+	return fmt.Sprintf("%x", sum[:8]), nil
 }
 
 func newPeer(u *url.URL, src Source, o Options) (peer, error) {
@@ -114,19 +128,22 @@ func (r *remote) resolve(ctx context.Context) (*Commit, error) {
 	if r.last != nil && t == r.at {
 		return r.last, nil
 	}
-	c, err := r.fetch(ctx, t)
+	c, s, err := r.fetch(ctx, t)
+	if err == nil {
+		err = r.hold(s)
+	}
 	if err != nil {
 		return nil, r.explain(ctx, fmt.Sprintf("fetching %s from", t.hash), err)
 	}
-	r.dress(c, t)
+	r.dress(c, t, s)
 	r.at, r.last = t, c
 	return c, nil
 }
 
 // dress gives a commit that was just fetched its name and its tree.
-func (r *remote) dress(c *Commit, t target) {
+func (r *remote) dress(c *Commit, t target, s *store) {
 	c.Ref, c.Revision = t.ref, revision(c.Hash, t.ref, t.absolute)
-	c.Tree = newTree(&committed{objects: r.cache.current.objects, cache: &r.listings, filtered: r.cache.current.filtered}, plumbing.NewHash(c.treeID), c.When, r.limits)
+	c.Tree = newTree(&committed{objects: s.objects, cache: &r.cache.listings, filtered: r.cache.lacks(s)}, plumbing.NewHash(c.treeID), c.When, r.limits)
 }
 
 // explain says what was being done, unless the error says it.
@@ -246,31 +263,75 @@ func (r *remote) findVersion(refs *packp.AdvRefs) (target, error) {
 	return target{hash: tags[name], ref: name}, nil
 }
 
-// fetch gives the commit, out of the store or from the server.
-func (r *remote) fetch(ctx context.Context, t target) (*Commit, error) {
-	id := plumbing.NewHash(t.hash)
-	if s := r.cache.current; s != nil {
-		if c, err := s.objects.commit(id); err == nil && s.has(c.Hash) {
-			return c, nil
-		}
+// hold keeps a borrowed store, and the one that was in use before it.
+func (r *remote) hold(s *store) error {
+	if n := len(r.held); n > 0 && r.held[n-1] == s {
+		return r.cache.release(s)
+	}
+	r.held = append(r.held, s)
+	if len(r.held) <= 2 {
+		return nil
+	}
+	old := r.held[0]
+	r.held = r.held[1:]
+	return r.cache.release(old)
+}
+
+// fetch gives the commit, out of the store or from the server, and the store that has it, borrowed.
+func (r *remote) fetch(ctx context.Context, t target) (*Commit, *store, error) {
+	if c, s, err := r.stored(t); c != nil || err != nil {
+		return c, s, err
+	}
+	if err := r.cache.enter(ctx); err != nil {
+		return nil, nil, err
+	}
+	defer r.cache.leave()
+	if c, s, err := r.stored(t); c != nil || err != nil { // since somebody else has fetched it
+		return c, s, err
+	}
+	if s := r.cache.borrow(); s != nil {
 		if s.fetches() < r.cache.fetches {
 			c, err := r.fetchInto(ctx, s, t.hash)
-			if err == nil || !worthAfresh(ctx, err) {
-				return c, err
+			if err == nil {
+				return c, s, nil
+			}
+			if !worthAfresh(ctx, err) {
+				return nil, nil, errors.Join(err, r.cache.release(s))
 			}
 			// Some servers cannot build on what we have.
 			r.end()
 		}
+		if err := r.cache.release(s); err != nil {
+			return nil, nil, err
+		}
 	}
+	return r.fetchAfresh(ctx, t)
+}
+
+// fetchAfresh fetches into a store of its own, which becomes the one of all.
+func (r *remote) fetchAfresh(ctx context.Context, t target) (*Commit, *store, error) {
 	s, err := r.cache.fresh()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	c, err := r.fetchInto(ctx, s, t.hash)
 	if err != nil {
-		return nil, errors.Join(err, s.remove())
+		return nil, nil, errors.Join(err, s.remove())
 	}
-	return c, r.cache.use(s)
+	return c, s, r.cache.use(s)
+}
+
+// stored gives a commit that is in the store, which is borrowed then; nil where it is not.
+func (r *remote) stored(t target) (*Commit, *store, error) {
+	s := r.cache.borrow()
+	if s == nil {
+		return nil, nil, nil
+	}
+	c, err := s.objects.commit(plumbing.NewHash(t.hash))
+	if err != nil || !r.cache.has(s, c.Hash) {
+		return nil, nil, r.cache.release(s)
+	}
+	return c, s, nil
 }
 
 // worthAfresh: an error that a fetch without anything to build on may not have.
@@ -308,8 +369,7 @@ func (r *remote) fetchInto(ctx context.Context, s *store, want string) (*Commit,
 	if err != nil {
 		return nil, fmt.Errorf("reading commit %s after it was fetched: %w", want, err)
 	}
-	s.filtered = s.filtered || q.Filter != ""
-	return c, s.done(c.Hash)
+	return c, r.cache.done(s, c.Hash, q.Filter != "")
 }
 
 // request asks for one object with all it needs except history, and except what the commits in have need.
@@ -372,5 +432,9 @@ func (r *remote) directory() string { return "." }
 func (r *remote) name() string      { return r.url }
 func (r *remote) close() error {
 	r.peer.close()
-	return r.cache.close()
+	var errs []error
+	for _, s := range r.held {
+		errs = append(errs, r.cache.release(s))
+	}
+	return errors.Join(append(errs, r.cache.close())...)
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
+
+	"headgate.dev/agent/git/internal/refs"
 )
 
 // Source says which commits are wanted.
@@ -51,7 +53,7 @@ func ParseRef(s string) (Ref, error) {
 	var r Ref
 	kind, rest, found := strings.Cut(s, ":")
 	if kind != "semver" {
-		s, r.Back = cutBack(s)
+		s, r.Back = refs.CutBack(s)
 		kind, rest, found = strings.Cut(s, ":")
 	}
 	switch {
@@ -116,7 +118,7 @@ func (r Ref) validateValue() error {
 	if r.Commit != "" && !hexID.MatchString(r.Commit) {
 		return fmt.Errorf("reading reference %s: a commit is 40 lower-case hexadecimal digits", r)
 	}
-	if !validBack(r.Back) {
+	if !refs.ValidBack(r.Back) {
 		return fmt.Errorf("reading reference %s: behind ~ and ^ stands a number or nothing, as in HEAD~2 and HEAD^", r)
 	}
 	if r.SemVer == "" {

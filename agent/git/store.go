@@ -12,9 +12,7 @@ import (
 	"github.com/go-git/go-billy/v5/osfs"
 	"github.com/go-git/go-git/v5/plumbing/cache"
 	"github.com/go-git/go-git/v5/plumbing/format/packfile"
-	"github.com/go-git/go-git/v5/plumbing/storer"
 	"github.com/go-git/go-git/v5/storage/filesystem"
-	"golang.org/x/sys/unix"
 
 	"headgate.dev/agent/git/internal/odb"
 	"headgate.dev/agent/git/internal/pack"
@@ -32,6 +30,7 @@ type store struct {
 	commits []string
 	// filtered: blobs above the limit may have been left out by the server.
 	filtered bool
+	users    int // remotes that may still read it; guarded by storeCache.mu
 }
 
 func (s *store) has(hash string) bool { return slices.Contains(s.commits, hash) }
@@ -82,22 +81,12 @@ func (s *store) add(r io.Reader, thin bool, url string) (err error) {
 	if !thin {
 		err = packfile.WritePackfileToObjectStorage(st, f)
 	} else {
-		err = addThin(st, f)
+		err = pack.AddThin(st, f)
 	}
 	if err != nil {
 		return fmt.Errorf("storing a pack: %w", err)
 	}
 	return nil
-}
-
-func addThin(st *filesystem.Storage, f io.Reader) error {
-	// Only the interface: go-git keeps a file open per object of a storage that it can write to piece by piece.
-	p, err := packfile.NewParserWithStorage(packfile.NewScanner(f), struct{ storer.EncodedObjectStorer }{st})
-	if err != nil {
-		return err
-	}
-	_, err = p.Parse()
-	return errors.Join(err, st.ObjectStorage.Close())
 }
 
 // done notes that a commit is complete.
@@ -119,98 +108,4 @@ func (s *store) done(hash string) error {
 func (s *store) remove() error {
 	s.objects.Close()
 	return os.RemoveAll(s.dir)
-}
-
-// storeCache is the stores of one remote: the current one, and the one before it, whose commits may still be read.
-type storeCache struct {
-	dir      string
-	lock     *os.File // nil when the directory is ours alone, and is removed in the end
-	current  *store   // nil before the first fetch
-	previous *store
-	next     int
-	fetches  int // maxFetches
-}
-
-// openCache takes the directory key below root. Where another process holds it, it takes one of its own.
-func openCache(root, key string) (*storeCache, error) {
-	c := &storeCache{dir: filepath.Join(root, key), fetches: maxFetches}
-	if err := os.MkdirAll(c.dir, 0o700); err != nil {
-		return nil, err
-	}
-	lock, err := os.OpenFile(filepath.Join(c.dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		if err := lock.Close(); err != nil {
-			return nil, err
-		}
-		c.dir, err = os.MkdirTemp(root, key+"-")
-		return c, err
-	}
-	c.lock = lock
-	return c, c.load()
-}
-
-// load finds the newest store with a complete commit, and removes all others: they are what a crash left.
-func (c *storeCache) load() error {
-	dirs, err := filepath.Glob(filepath.Join(c.dir, "store-*"))
-	if err != nil {
-		return err
-	}
-	slices.Sort(dirs)
-	for _, dir := range slices.Backward(dirs) {
-		var n int
-		if _, err := fmt.Sscanf(filepath.Base(dir), "store-%d", &n); err == nil {
-			c.next = max(c.next, n)
-		}
-		data, err := os.ReadFile(filepath.Join(dir, "shallow"))
-		commits := strings.Fields(string(data))
-		if err != nil || c.current != nil || len(commits) == 0 {
-			if err := os.RemoveAll(dir); err != nil {
-				return err
-			}
-			continue
-		}
-		c.current = &store{dir: dir, objects: newObjects(dir), commits: commits, filtered: true}
-	}
-	return nil
-}
-
-// fresh makes an empty store, which counts once it is used.
-func (c *storeCache) fresh() (*store, error) {
-	c.next++
-	s := &store{dir: filepath.Join(c.dir, fmt.Sprintf("store-%09d", c.next))}
-	if err := os.RemoveAll(s.dir); err != nil {
-		return nil, err
-	}
-	s.objects = newObjects(s.dir)
-	if err := filesystem.NewStorage(osfs.New(s.dir), cache.NewObjectLRUDefault()).Init(); err != nil {
-		return nil, fmt.Errorf("making a store: %w", err)
-	}
-	return s, nil
-}
-
-// use makes a store the current one.
-func (c *storeCache) use(s *store) error {
-	var err error
-	if c.previous != nil {
-		err = c.previous.remove()
-	}
-	c.previous, c.current = c.current, s
-	return err
-}
-
-func (c *storeCache) close() error {
-	var err error
-	if c.current != nil {
-		c.current.objects.Close()
-	}
-	if c.previous != nil {
-		err = c.previous.remove()
-	}
-	if c.lock == nil {
-		return errors.Join(err, os.RemoveAll(c.dir))
-	}
-	return errors.Join(err, c.lock.Close())
 }

@@ -41,9 +41,9 @@ Without flags the saved files are compared with HEAD: what a commit would do. --
 for a pull request's comment.
 
 With the name of a Sync (sync/NAME where there is a directory of that name): what the next look at its repository
-would change in the cluster, as the API server says itself (dry run), so that defaults are no changes. It asks as
-you, or with --as-account as the Sync's service account, which you must be allowed to impersonate. --local
-takes the saved files of a working copy for what is pushed.
+would change in the cluster, as the API server says itself (dry run), so that defaults are no changes, and which
+requests would be answered differently by its routes. It asks as you, or with --as-account as the Sync's service
+account, which you must be allowed to impersonate. --local takes the saved files of a working copy for what is pushed.
 
 The exit code says nothing about differences, but with --exit-code: 1 where there are some.`,
 		Example: `  headgate diff

@@ -95,21 +95,7 @@ func TestClusterSyncLive(t *testing.T) {
 	c, host := syncWorld(t)
 	repo := newRepo(t, map[string]string{"gateway.yaml": syncGateway, "shop.yaml": spec("shop", "shop.test", "  - redirect: {path: /one}\n")})
 	url, _ := serveGit(t, filepath.Dir(repo.Dir), "127.0.0.1:0")
-	log := &lockedBuffer{}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan int, 1)
-	go func() {
-		ended <- run(ctx, streams{out: log, err: log, getenv: os.Getenv}, []string{"controller", "--controller-name", syncController,
-			"--namespace", syncNamespace, "--image", syncImage, "--host", host, "--xds-address", ":18200", "--exchange-address", ":18201",
-			"--health-address", "0", "--metrics-address", "127.0.0.1:18203", "--log-format", "text", "--git-cache", t.TempDir(),
-			"--sync-namespace", syncNamespace})
-	}()
-	t.Cleanup(func() {
-		cancel()
-		if code := <-ended; code != 0 || t.Failed() {
-			t.Errorf("the controller ended with %d:\n%s", code, log)
-		}
-	})
+	startSyncController(t, host, syncNamespace)
 	s := &schema.Sync{ObjectMeta: metav1.ObjectMeta{Namespace: syncNamespace, Name: "shop"}}
 	s.Spec = schema.SyncSpec{URL: url + "/repo/.git", Interval: "1s", ServiceAccountName: "deployer"}
 	must(t, c.Create(t.Context(), s))
@@ -186,6 +172,26 @@ func TestClusterSyncLive(t *testing.T) {
 	})
 }
 
+// startSyncController runs a controller for the Syncs of namespaces until the test ends.
+func startSyncController(t *testing.T, host string, namespaces ...string) {
+	t.Helper()
+	log := &lockedBuffer{}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan int, 1)
+	go func() {
+		ended <- run(ctx, streams{out: log, err: log, getenv: os.Getenv}, []string{"controller", "--controller-name", syncController,
+			"--namespace", syncNamespace, "--image", syncImage, "--host", host, "--xds-address", ":18200", "--exchange-address", ":18201",
+			"--health-address", "0", "--metrics-address", "127.0.0.1:18203", "--log-format", "text", "--git-cache", t.TempDir(),
+			"--sync-namespace", strings.Join(namespaces, ",")})
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if code := <-ended; code != 0 || t.Failed() {
+			t.Errorf("the controller ended with %d:\n%s", code, log)
+		}
+	})
+}
+
 // redirects tells whether the Gateway sends a visitor to a path.
 func redirects(ctx context.Context, address, path string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/", nil)
@@ -227,32 +233,15 @@ func syncWorld(t *testing.T) (client.Client, string) {
 	clusterTool(t, "kubectl", "apply", "--server-side", "--force-conflicts", "-k", "../../deploy/crds")
 	clusterTool(t, "load-image", "../../bin/headgate-image.tar")
 	becomes(t, "Syncs are served", func(ctx context.Context) error { return c.List(ctx, &schema.SyncList{}) })
-	n := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: syncNamespace}}
 	class := &gwv1.GatewayClass{ObjectMeta: metav1.ObjectMeta{Name: syncNamespace}}
-	drop := func(ctx context.Context) {
-		free := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))
-		s := &schema.Sync{ObjectMeta: metav1.ObjectMeta{Namespace: syncNamespace, Name: "shop"}}
-		for _, err := range []error{c.Delete(ctx, n.DeepCopy()), c.Delete(ctx, class.DeepCopy()), c.Patch(ctx, s, free)} {
-			if client.IgnoreNotFound(err) != nil {
-				t.Error(err)
-			}
-		}
-	}
+	drop := func(ctx context.Context) { must(t, client.IgnoreNotFound(c.Delete(ctx, class.DeepCopy()))) }
 	drop(t.Context())
-	becomes(t, "the namespace goes", func(ctx context.Context) error {
-		if err := c.Get(ctx, client.ObjectKeyFromObject(n), n.DeepCopy()); !apierrors.IsNotFound(err) {
-			return errors.Join(err, errors.New("it is still there"))
-		}
-		return nil
-	})
 	t.Cleanup(func() { drop(context.Background()) })
-	named := metav1.ObjectMeta{Namespace: syncNamespace, Name: "deployer"}
+	syncTeam(t, c, syncNamespace)
 	one, kind := int32(1), gwv1.Namespace(syncNamespace)
 	class.Spec.ControllerName = syncController
 	class.Spec.ParametersRef = &gwv1.ParametersReference{Group: schema.Group, Kind: schema.KindProxyConfig, Name: "small", Namespace: &kind}
-	for _, o := range []client.Object{n, class.DeepCopy(), &corev1.ServiceAccount{ObjectMeta: named},
-		&rbacv1.RoleBinding{ObjectMeta: named, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
-			Subjects: []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: syncNamespace, Name: "deployer"}}},
+	for _, o := range []client.Object{class.DeepCopy(),
 		&schema.ProxyConfig{ObjectMeta: metav1.ObjectMeta{Namespace: syncNamespace, Name: "small"}, Spec: schema.ProxyConfigSpec{
 			Replicas: &one, Concurrency: &one, Drain: &schema.ProxyDrain{Delay: "0s", Timeout: "1s"}}},
 	} {
@@ -264,4 +253,34 @@ func syncWorld(t *testing.T) (client.Client, string) {
 	must(t, err)
 	defer conn.Close()
 	return c, conn.LocalAddr().(*net.UDPAddr).IP.String()
+}
+
+// syncTeam makes a namespace anew, with an account that may do everything in it.
+func syncTeam(t *testing.T, c client.Client, namespace string) {
+	t.Helper()
+	n := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
+	drop := func(ctx context.Context) {
+		must(t, client.IgnoreNotFound(c.Delete(ctx, n.DeepCopy())))
+		var list schema.SyncList
+		must(t, c.List(ctx, &list, client.InNamespace(namespace)))
+		for i := range list.Items { // nobody sees to their finalizers any more
+			free := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))
+			must(t, client.IgnoreNotFound(c.Patch(ctx, &list.Items[i], free)))
+		}
+	}
+	drop(t.Context())
+	becomes(t, "the namespace goes", func(ctx context.Context) error {
+		if err := c.Get(ctx, client.ObjectKeyFromObject(n), n.DeepCopy()); !apierrors.IsNotFound(err) {
+			return errors.Join(err, errors.New("it is still there"))
+		}
+		return nil
+	})
+	t.Cleanup(func() { drop(context.Background()) })
+	named := metav1.ObjectMeta{Namespace: namespace, Name: "deployer"}
+	for _, o := range []client.Object{n, &corev1.ServiceAccount{ObjectMeta: named},
+		&rbacv1.RoleBinding{ObjectMeta: named, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
+			Subjects: []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: namespace, Name: "deployer"}}},
+	} {
+		must(t, c.Create(t.Context(), o))
+	}
 }

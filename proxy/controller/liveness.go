@@ -22,7 +22,7 @@ type Want = track.Want
 type Live struct {
 	// Gateways are those concerned, by name. None: there is nothing to wait for.
 	Gateways []GatewayLive
-	// Refused are the resources that Envoys refuse and that come from what was wanted.
+	// Refused are the resources that Envoys refuse and that come from what was wanted, and the routes that Gateways do not take.
 	Refused []Refused
 }
 
@@ -33,11 +33,11 @@ type GatewayLive struct {
 	Acked, Total int
 }
 
-// Refused is an object from which something came that Envoys refuse.
+// Refused is an object from which something came that Envoys refuse, or that a Gateway does not take.
 type Refused struct {
 	Object  kube.Ref
 	Gateway types.NamespacedName
-	// Message is what Envoy said.
+	// Message is what Envoy said, or the reason and message of the condition Accepted.
 	Message string
 }
 
@@ -80,6 +80,7 @@ func (t *tracker) wait(ctx context.Context, wants []Want) (Live, error) {
 		}
 		t.mu.Unlock()
 		if settled {
+			live.Refused = append(live.Refused, t.rejected(goal.routes())...)
 			return live, nil
 		}
 		select {
@@ -142,6 +143,17 @@ func (g *goal) need(fleet string, n live.Need) {
 		}
 	}
 	g.fleets[fleet] = append(needs, n)
+}
+
+// routes lists the routes among the objects of a goal.
+func (g *goal) routes() (refs []kube.Ref) {
+	for o := range g.objects {
+		if ref := refOf(o); isRoute(ref.Kind) {
+			refs = append(refs, ref)
+		}
+	}
+	slices.SortFunc(refs, kube.CompareRefs)
+	return refs
 }
 
 // standingOf says how far the proxies are with a goal. The lock is held.

@@ -168,6 +168,16 @@ func (l *loop) pinned() (pins []engine.Pinned) {
 	return pins
 }
 
+// rejected lists the routes among refs that a Gateway does not take.
+func (l *loop) rejected(refs []kube.Ref) (out []Refused) {
+	l.read(func(e *engine.Engine) {
+		for _, r := range e.Rejected(refs) {
+			out = append(out, Refused{Object: r.Route, Gateway: r.Gateway, Message: r.Message})
+		}
+	})
+	return out
+}
+
 // settle is told of routes that all proxies have.
 func (l *loop) settle(refs []track.Settled) {
 	l.read(func(e *engine.Engine) {

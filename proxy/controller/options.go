@@ -47,7 +47,7 @@ type Options struct {
 
 	// Extend, where it is not nil, adds other parts to the process before the manager starts: they share its cache, its lease and its
 	// end. Of cached objects, managedFields are dropped.
-	Extend func(manager.Manager, *Liveness) error
+	Extend func(manager.Manager, *Liveness, *Traffic) error
 }
 
 func (o *Options) complete() error {

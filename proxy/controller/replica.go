@@ -42,6 +42,7 @@ type replica struct {
 	fleets    *fleets
 	tracker   *tracker
 	door      *pki.Door     // as soon as the first step is made
+	loop      *loop         // likewise
 	stepped   chan struct{} // closed after the first step
 	serving   chan struct{} // closed when proxies can call
 }
@@ -161,7 +162,8 @@ func (r *replica) run(ctx context.Context) error {
 		Changed:  r.tracker.touch, Followers: followers(door, r.tracker),
 	})
 	r.tracker.xds, r.tracker.behind, r.tracker.pinned, r.tracker.settle = l.xds, l.behind, l.pinned, l.settle
-	l.taken, r.door = r.tracker.taken, door
+	r.tracker.rejected = l.rejected
+	l.taken, r.door, r.loop = r.tracker.taken, door, l
 	if err := registerServer(l.xds); err != nil {
 		r.o.Log.Debug("another server's counts are shown", "error", err)
 	}

@@ -26,6 +26,8 @@ type tracker struct {
 	// pinned lists the routes in quarantine here, and settle is told of those that all proxies have.
 	pinned func() []engine.Pinned
 	settle func([]track.Settled)
+	// rejected lists the routes among refs that a Gateway does not take.
+	rejected func(refs []kube.Ref) []Refused
 	// changed has the status of routes and Gateways looked at.
 	changed func(...kube.Ref)
 	now     func() time.Time
@@ -50,7 +52,7 @@ type tracker struct {
 
 func newTracker(self string, changed func(...kube.Ref)) *tracker {
 	return &tracker{
-		self: self, changed: changed, now: time.Now, wake: make(chan struct{}, 1),
+		self: self, changed: changed, now: time.Now, rejected: func([]kube.Ref) []Refused { return nil }, wake: make(chan struct{}, 1),
 		touched: map[string]struct{}{}, records: track.New(fleetOf, func(k kube.Kind) bool { return onDemand[k] }), gateways: map[string]types.NamespacedName{},
 		pods: map[string]map[string]int{}, refused: map[string]map[live.Object]string{}, counts: map[string]*fleetCount{},
 		followers: map[*follower]struct{}{},

@@ -4,6 +4,9 @@ import (
 	"maps"
 	"slices"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
 	"headgate.dev/proxy/envoy"
 	"headgate.dev/proxy/kube"
 	"headgate.dev/proxy/model"
@@ -116,4 +119,38 @@ func (e *Engine) ListGateways() []*gateway.Result {
 // ProblemsOf lists what the translation could not take of a route.
 func (e *Engine) ProblemsOf(ref kube.Ref) []resolve.Problem {
 	return (&step{Engine: e}).problemsOf(ref)
+}
+
+// Rejection is a route that a Gateway does not take, by any of the ways in which the route names it.
+type Rejection struct {
+	Route   kube.Ref
+	Gateway types.NamespacedName
+	// Message is reason and message of the first condition that says so.
+	Message string
+}
+
+// Rejected lists the rejections of routes, in their order and by Gateway.
+func (e *Engine) Rejected(refs []kube.Ref) (out []Rejection) {
+	for _, ref := range refs {
+		r := e.routes[ref]
+		if r == nil {
+			continue
+		}
+		refused := map[types.NamespacedName]string{}
+		taken := map[types.NamespacedName]bool{}
+		for i := range r.Parents {
+			accepted := r.Parents[i].Conditions[0]
+			if gateway := r.Parents[i].Gateway; accepted.Status == metav1.ConditionTrue {
+				taken[gateway] = true
+			} else if refused[gateway] == "" {
+				refused[gateway] = accepted.Reason + ": " + accepted.Message
+			}
+		}
+		for _, gateway := range slices.SortedFunc(maps.Keys(refused), kube.CompareNames) {
+			if !taken[gateway] {
+				out = append(out, Rejection{ref, gateway, refused[gateway]})
+			}
+		}
+	}
+	return out
 }

@@ -71,7 +71,7 @@ var allRefsResolved = condition.Condition{
 // is partially invalid, in the wording that the API prescribes ("MUST start with the prefix \"Dropped Rule\"").
 func (v *verdict) conditions(accepted []condition.Condition) []condition.Condition {
 	refs := v.resolvedRefs()
-	if len(v.refs) == 0 && len(v.dropped) == 0 && v.whole == nil && accepted[0].Status == metav1.ConditionTrue {
+	if len(v.refs) == 0 && len(v.dropped) == 0 && v.whole == nil && accepted[0] == acceptedRoute[0] {
 		return soundRoute
 	}
 	out := []condition.Condition{accepted[0], refs}

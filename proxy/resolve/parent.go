@@ -26,6 +26,13 @@ type attacher struct {
 	parents     []Parent
 	attachments []Attachment
 	l4          []L4Attachment
+	denied      []denial // of the parent that is being looked at
+}
+
+// denial is a host that belongs to a listener which does not take the route.
+type denial struct {
+	host  string
+	owner *gateway.Listener
 }
 
 // attach looks at each parentRef. Those that name no Gateway of ours leave no trace: their status belongs to others.
@@ -85,6 +92,8 @@ func (a *attacher) parent(g *gateway.Result, set *gateway.ListenerSet, ref gwv1.
 		p.Set, listeners = set.Name, set.Listeners
 	}
 	named, allowed := false, false
+	a.denied = a.denied[:0]
+	before, beforeL4 := len(a.attachments), len(a.l4)
 	for i := range listeners {
 		l := &listeners[i]
 		if (ref.SectionName != nil && string(*ref.SectionName) != l.Name) || (ref.Port != nil && *ref.Port != l.Port) {
@@ -99,17 +108,74 @@ func (a *attacher) parent(g *gateway.Result, set *gateway.ListenerSet, ref gwv1.
 			p.Listeners = append(p.Listeners, l.Name)
 		}
 	}
-	switch {
-	case len(p.Listeners) > 0:
-		slices.Sort(p.Listeners)
-		p.Conditions = acceptedRoute
-	case set != nil && !set.Attached:
+	p.Conditions = a.accepted(&p, got{a.attachments[before:], a.l4[beforeL4:]})
+	if p.Conditions == nil && set != nil && !set.Attached {
 		p.Conditions = notAccepted(gwv1.RouteReasonNotAllowedByListeners,
 			"ListenerSet "+set.Name.String()+" is not taken by its Gateway; see the conditions there")
-	default:
+	}
+	if p.Conditions == nil {
 		p.Conditions = a.refused(&p, listeners, named, allowed)
 	}
 	return p
+}
+
+// got is what a route answers by one parent.
+type got struct {
+	hosts   []Attachment
+	sockets []L4Attachment
+}
+
+// accepted says that a parent takes the route, or that all its hosts there are denied; nil where no listener has a hostname in common with it.
+func (a *attacher) accepted(p *Parent, what got) []condition.Condition {
+	denied := a.deniedWords(p, what)
+	switch {
+	case denied != "" && len(what.hosts)+len(what.sockets) == 0:
+		return notAccepted(gwv1.RouteReasonNotAllowedByListeners, denied)
+	case len(p.Listeners) == 0:
+		return nil
+	}
+	slices.Sort(p.Listeners)
+	if denied != "" {
+		return []condition.Condition{condition.True(gwv1.RouteConditionAccepted, gwv1.RouteReasonAccepted, "the route is attached, but not for all its hosts: "+denied)}
+	}
+	return acceptedRoute
+}
+
+// deniedWords says which hosts of a parent the route does not get, and by which rule: they are those of a listener that does not take the
+// route. Empty where it gets them on another port.
+func (a *attacher) deniedWords(p *Parent, what got) string {
+	var words []string
+	for _, d := range a.denied {
+		if slices.ContainsFunc(what.hosts, func(x Attachment) bool { return x.Host.Name == d.host }) ||
+			slices.ContainsFunc(what.sockets, func(x L4Attachment) bool { return x.ServerName == d.host }) {
+			continue
+		}
+		text := "host " + cmp.Or(d.host, "*") + " of Gateway " + p.Gateway.String() + " belongs to listener " + d.owner.Name + ", which takes " + d.owner.Admits()
+		if !slices.Contains(words, text) {
+			words = append(words, text)
+		}
+	}
+	return condition.Bounded(len(words), func(i int) string { return words[i] })
+}
+
+// rules says which routes the listeners take that a parentRef may mean, those with a hostname in common with the route alone where there are such.
+func (a *attacher) rules(listeners []gateway.Listener, ref *gwv1.ParentReference) string {
+	var all, common []string
+	for i := range listeners {
+		l := &listeners[i]
+		if (ref.SectionName != nil && string(*ref.SectionName) != l.Name) || (ref.Port != nil && *ref.Port != l.Port) {
+			continue
+		}
+		text := l.Name + " takes " + l.Admits()
+		all = append(all, text)
+		if slices.ContainsFunc(a.hostnames, func(h string) bool { _, ok := hostname.Intersect(l.Hostname, h); return ok }) {
+			common = append(common, text)
+		}
+	}
+	if len(common) > 0 {
+		all = common
+	}
+	return condition.Bounded(len(all), func(i int) string { return all[i] })
 }
 
 // refused says why no listener of a parent takes the route, in the order in which the reasons exclude each other: there is none of
@@ -125,7 +191,7 @@ func (a *attacher) refused(p *Parent, listeners []gateway.Listener, named, allow
 			title+" has no listener"+wanted(&p.Ref)+"; it has "+listenerNames(listeners))
 	case !allowed:
 		return notAccepted(gwv1.RouteReasonNotAllowedByListeners, "no listener of "+title+
-			wanted(&p.Ref)+" takes routes of kind "+a.kind.String()+" from namespace "+a.namespace+"; see allowedRoutes there")
+			wanted(&p.Ref)+" takes routes of kind "+a.kind.String()+" from namespace "+a.namespace+": "+a.rules(listeners, &p.Ref))
 	default:
 		return notAccepted(gwv1.RouteReasonNoMatchingListenerHostname, "no hostname of the route ("+
 			strings.Join(a.hostnames, ", ")+") is one of the listeners of "+title+wanted(&p.Ref))
@@ -180,7 +246,13 @@ func (a *attacher) hosts(g *gateway.Result, l *gateway.Listener) (common bool) {
 }
 
 func (a *attacher) host(g *gateway.Result, l *gateway.Listener, name, original string) {
-	if !l.Usable || g.Owner(l, name) != l {
+	if !l.Usable {
+		return
+	}
+	if owner := g.Owner(l, name); owner != l {
+		if owner != nil && !owner.Takes(a.s, a.kind, a.namespace) {
+			a.denied = append(a.denied, denial{name, owner})
+		}
 		return
 	}
 	if l.Protocol == model.TLS {

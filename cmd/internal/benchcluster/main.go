@@ -18,7 +18,7 @@ import (
 // options are what the command line says.
 type options struct {
 	tool, headgate, image, out string
-	sizes                      []int
+	sizes, syncs               []int
 	rounds, gateways           int
 	steady                     time.Duration
 	keep                       bool
@@ -30,7 +30,8 @@ func main() {
 	flag.StringVar(&o.headgate, "headgate", "bin/headgate", "the program whose install is used")
 	flag.StringVar(&o.image, "image", "bin/headgate-image.tar", "the image to measure; its digest lies beside it")
 	flag.StringVar(&o.out, "out", "bin/bench-cluster.json", "where all figures go")
-	sizes := flag.String("sizes", "100,1000,5000", "numbers of routes, ascending")
+	sizes := flag.String("sizes", "100,1000,5000", "numbers of routes that are written by hand, ascending; empty: that is not measured")
+	syncs := flag.String("syncs", "100,1000", "numbers of routes that a Sync brings, ascending; empty: that is not measured")
 	flag.IntVar(&o.rounds, "rounds", 100, "changes of a kind for each number of routes")
 	flag.IntVar(&o.gateways, "gateways", 5, "Gateways that are created, one after the other")
 	flag.DurationVar(&o.steady, "steady", time.Minute, "how long one change a second is made")
@@ -38,7 +39,7 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	err := o.parse(*sizes)
+	err := o.parse(*sizes, *syncs)
 	if err == nil {
 		err = run(ctx, o)
 	}
@@ -48,18 +49,31 @@ func main() {
 	}
 }
 
-func (o *options) parse(sizes string) error {
-	for _, text := range strings.Split(sizes, ",") {
-		n, err := strconv.Atoi(strings.TrimSpace(text))
-		if err != nil || n < 1 || (len(o.sizes) > 0 && n <= o.sizes[len(o.sizes)-1]) {
-			return fmt.Errorf("reading -sizes %q: expected numbers above 0, ascending", sizes)
-		}
-		o.sizes = append(o.sizes, n)
+func (o *options) parse(sizes, syncs string) (err error) {
+	if o.sizes, err = ascending("-sizes", sizes); err != nil {
+		return err
+	}
+	if o.syncs, err = ascending("-syncs", syncs); err != nil {
+		return err
 	}
 	if o.rounds < 2 || o.gateways < 1 {
 		return fmt.Errorf("-rounds %d and -gateways %d: expected at least 2 and 1", o.rounds, o.gateways)
 	}
 	return nil
+}
+
+func ascending(name, text string) (out []int, err error) {
+	if text == "" {
+		return nil, nil
+	}
+	for _, part := range strings.Split(text, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(part))
+		if err != nil || n < 1 || (len(out) > 0 && n <= out[len(out)-1]) {
+			return nil, fmt.Errorf("reading %s %q: expected numbers above 0, ascending", name, text)
+		}
+		out = append(out, n)
+	}
+	return out, nil
 }
 
 // run measures everything. What was measured before an error is written too.
@@ -91,6 +105,9 @@ func run(ctx context.Context, o options) (err error) {
 	}
 	if err := c.prepare(ctx); err != nil {
 		return fmt.Errorf("preparing the Gateway: %w", err)
+	}
+	if err := c.measureSyncs(ctx, r); err != nil {
+		return fmt.Errorf("following Git: %w", err)
 	}
 	for _, n := range o.sizes {
 		if err := c.measure(ctx, r, n); err != nil {

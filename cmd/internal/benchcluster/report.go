@@ -18,6 +18,8 @@ type report struct {
 	// Programmed is until the status of the Gateway says so.
 	Programmed times   `json:"gatewayCreatedToProgrammed"`
 	Sizes      []*size `json:"sizes"`
+	// Syncs are of commits, where the others are of objects that are written by hand.
+	Syncs []*commits `json:"syncs"`
 }
 
 // size is what was measured with one number of routes. Times are in milliseconds, memory in MiB, CPU in cores or milliseconds.
@@ -86,6 +88,12 @@ func (r *report) table() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Gateway created → serves: p50 %.0f ms, max %.0f; → programmed: p50 %.0f ms, max %.0f (%d Gateways)\n\n",
 		r.Gateways.P50, r.Gateways.Max, r.Programmed.P50, r.Programmed.Max, r.Gateways.Rounds)
+	if len(r.Syncs) > 0 {
+		b.WriteString(r.commits())
+	}
+	if len(r.Sizes) == 0 {
+		return b.String()
+	}
 	row := func(name string, cell func(*size) string) {
 		fmt.Fprintf(&b, "| %s |", name)
 		for _, s := range r.Sizes {
@@ -93,7 +101,6 @@ func (r *report) table() string {
 		}
 		b.WriteByte('\n')
 	}
-	spread := func(t times) string { return fmt.Sprintf("%.1f (%.1f)", t.P50, t.P99) }
 	row("routes", func(s *size) string { return fmt.Sprint(s.Routes) })
 	fmt.Fprintf(&b, "|---|%s\n", strings.Repeat("---|", len(r.Sizes)))
 	row("new route → first 200, ms p50 (p99)", func(s *size) string { return spread(s.NewRoute) })
@@ -109,5 +116,29 @@ func (r *report) table() string {
 	row("PID 1 memory, MiB", func(s *size) string { return fmt.Sprintf("%.1f", s.PID1) })
 	row("controller at one change a second (idle), cores", func(s *size) string { return fmt.Sprintf("%.3f (%.3f)", s.SteadyCores, s.IdleCores) })
 	row("time series of a proxy (Services with traffic)", func(s *size) string { return fmt.Sprintf("%d (%d)", s.Series, s.WithTraffic) })
+	return b.String()
+}
+
+func spread(t times) string { return fmt.Sprintf("%.1f (%.1f)", t.P50, t.P99) }
+
+// commits is the part of the table about Syncs.
+func (r *report) commits() string {
+	var b strings.Builder
+	row := func(name string, cell func(*commits) string) {
+		fmt.Fprintf(&b, "| %s |", name)
+		for _, s := range r.Syncs {
+			fmt.Fprintf(&b, " %s |", cell(s))
+		}
+		b.WriteByte('\n')
+	}
+	row("routes of a Sync", func(s *commits) string { return fmt.Sprint(s.Routes) })
+	fmt.Fprintf(&b, "|---|%s\n", strings.Repeat("---|", len(r.Syncs)))
+	row("first commit → live, s", func(s *commits) string { return fmt.Sprintf("%.1f", s.First) })
+	row("webhook → API, ms p50 (p99)", func(s *commits) string { return spread(s.Applied) })
+	row("webhook → first changed answer, ms p50 (p99)", func(s *commits) string { return spread(s.Answer) })
+	row("webhook → the status says live, ms p50 (p99)", func(s *commits) string { return spread(s.Live) })
+	row("nothing new: requests to the Git host in 10 s, one look a second", func(s *commits) string { return fmt.Sprint(s.Idle) })
+	row("controller memory, MiB (max)", func(s *commits) string { return fmt.Sprintf("%.0f (%.0f)", s.Controller, s.Most) })
+	b.WriteByte('\n')
 	return b.String()
 }

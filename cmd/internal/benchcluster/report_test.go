@@ -28,11 +28,20 @@ func TestTable(t *testing.T) {
 	}
 }
 
+func TestTableOfSyncs(t *testing.T) {
+	r := report{Syncs: []*commits{{Routes: 100, First: 1.25, Answer: times{P50: 12.34, P99: 56}}}}
+	for _, want := range []string{"| routes of a Sync | 100 |\n|---|---|\n", "| webhook → first changed answer, ms p50 (p99) | 12.3 (56.0) |\n"} {
+		if got := r.table(); !strings.Contains(got, want) || strings.Contains(got, "| routes |") {
+			t.Errorf("the table has no %q:\n%s", want, got)
+		}
+	}
+}
+
 func TestSizes(t *testing.T) {
-	for text, want := range map[string]int{"5": 1, "100, 1000": 2, "": 0, "0": 0, "10,5": 0, "x": 0} {
+	for text, want := range map[string]int{"5": 1, "100, 1000": 2, "": 0, "0": -1, "10,5": -1, "x": -1} {
 		o := options{rounds: 2, gateways: 1}
-		err := o.parse(text)
-		if (err == nil) != (want > 0) || err == nil && len(o.sizes) != want {
+		err := o.parse(text, text)
+		if (err == nil) != (want >= 0) || err == nil && (len(o.sizes) != want || len(o.syncs) != want) {
 			t.Errorf("-sizes %q: %v, %v", text, o.sizes, err)
 		}
 	}

@@ -315,8 +315,15 @@ func TestClusterDiff(t *testing.T) {
 	service := func(port string) string {
 		return "apiVersion: v1\nkind: Service\nmetadata: {name: shop}\nspec: {selector: {app: shop}, ports: [{port: " + port + "}]}\n"
 	}
-	w.commit("Begin", "a.yaml", configMap("a", "one"), "b.yaml", configMap("b", "one"), "key.yaml", secret+"one}\n", "service.yaml", service("80"))
-	w.ok("create sync shop --branch main --service-account deployer --interval 1h --wait --url " + w.url)
+	route := func(path string) string {
+		return "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: g}\nspec:\n  gatewayClassName: headgate-commands-diff\n" +
+			"  listeners: [{name: http, port: 80, protocol: HTTP}]\n---\n" +
+			"apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r}\nspec:\n  parentRefs: [{name: g}]\n  hostnames: [shop.test]\n" +
+			"  rules:\n  - backendRefs: [{name: shop, port: 80}]\n  - matches: [{path: {value: " + path + "}}]\n    backendRefs: [{name: cart, port: 80}]\n"
+	}
+	w.commit("Begin", "a.yaml", configMap("a", "one"), "b.yaml", configMap("b", "one"), "key.yaml", secret+"one}\n", "service.yaml", service("80"),
+		"route.yaml", route("/cart"))
+	w.ok("create sync shop --branch main --service-account deployer --interval 1h --url " + w.url)
 	diff := func(local bool, more ...string) (string, error) {
 		d := Diff{Flags: Flags{Namespace: w.namespace}, Output: "text"}
 		cmd := &cobra.Command{Use: "diff", SilenceUsage: true, SilenceErrors: true}
@@ -332,14 +339,21 @@ func TestClusterDiff(t *testing.T) {
 		}
 		return out.String(), err
 	}
-	if out, err := diff(false); err != nil || !strings.Contains(out, "nothing would change; 4 objects are as wanted") {
-		t.Errorf("nothing is new: %v\n%s", err, out)
+	for end := time.Now().Add(time.Minute); ; <-time.After(50 * time.Millisecond) { // nobody serves the Gateway, so that it is never healthy
+		out, err := diff(false)
+		if err == nil && strings.Contains(out, "nothing would change; 6 objects are as wanted") {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("nothing is new: %v\n%s", err, out)
+		}
 	}
 	w.must(w.repo.Write("a.yaml", configMap("a", "two")))
 	w.must(w.repo.Write("b.yaml", ""))
 	w.must(w.repo.Write("c.yaml", configMap("c", "two")))
 	w.must(w.repo.Write("key.yaml", secret+"two}\n"))
 	w.must(w.repo.Write("service.yaml", service("8080")))
+	w.must(w.repo.Write("route.yaml", route("/basket")))
 	if out, err := diff(false); err != nil {
 		t.Errorf("what is saved is not pushed: %v\n%s", err, out)
 	}
@@ -348,10 +362,11 @@ func TestClusterDiff(t *testing.T) {
 		if !errors.Is(err, ErrDiffers) {
 			t.Errorf("%v: %v", flag, err)
 		}
-		w.has(out, "objects: 1 added, 3 changed, 1 removed, 0 as they are",
+		w.has(out, "objects: 1 added, 4 changed, 1 removed, 1 as they are",
 			`~ ConfigMap `+w.namespace+`/a  a.yaml:1:1\n +data.host  one → two  a.yaml:4:14\n`,
 			`\+ ConfigMap `+w.namespace+`/c  c.yaml:1:1\n`, `- ConfigMap `+w.namespace+`/b\n`,
 			`~ Secret `+w.namespace+`/key  key.yaml:1:1\n +data.password  \*+ → \*+ `,
+			`\ntraffic\n +\+ shop.test /basket +– → cart:80 .*route.yaml:\d+`, `- shop.test /cart +cart:80 → –`,
 			`~ Service `+w.namespace+`/shop  service.yaml:1:1\n +spec.ports\[0\].port +80 → 8080 `)
 		if strings.Contains(out, "clusterIP") || strings.Contains(out, "sessionAffinity") || strings.Contains(out, "headgate.dev/applied") {
 			t.Errorf("a default is no change:\n%s", out)

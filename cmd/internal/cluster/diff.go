@@ -61,6 +61,9 @@ func (d *Diff) Run(ctx context.Context, p Program, name string) error {
 	if err != nil {
 		return err
 	}
+	if out.Traffic, err = trafficOf(ctx, c, rendered.Set, trials); err != nil {
+		return fmt.Errorf("working out what becomes of traffic: %w", err)
+	}
 	if err := printDiff(p, out, d.Output); err != nil {
 		return err
 	}

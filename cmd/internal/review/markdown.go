@@ -39,6 +39,14 @@ func (d *Difference) Markdown(w io.Writer) {
 	changes.Markdown(w, d.Objects)
 }
 
+// TrafficMarkdown writes what becomes of traffic alone; nothing where every request is answered as before.
+func (d *Difference) TrafficMarkdown(w io.Writer) {
+	if len(d.Traffic) > 0 {
+		fmt.Fprintln(w)
+		d.table(w)
+	}
+}
+
 func (d *Difference) table(w io.Writer) {
 	fmt.Fprintf(w, "| request | %s | %s |\n|---|---|---|\n", changes.Code(d.From), changes.Code(d.To))
 	for i, c := range d.Traffic {

@@ -13,6 +13,23 @@ import (
 // Text writes for people at a terminal. Everything that comes out of a repository is made safe for it.
 func (d *Difference) Text(w io.Writer, style term.Style) {
 	fmt.Fprintf(w, "%s → %s: %s\n", style.Bold(safe(d.From)), style.Bold(safe(d.To)), d.summary())
+	d.TrafficText(w, style)
+	if len(d.Objects) > 0 {
+		fmt.Fprintf(w, "\n%s\n", style.Bold("objects"))
+		for i := range d.Objects {
+			d.Objects[i].Text(w)
+		}
+	}
+	for _, e := range d.Unserved {
+		fmt.Fprint(w, Problem(style.Bad, "not served", e))
+	}
+	for _, e := range d.Warnings {
+		fmt.Fprint(w, Problem(style.Warn, "warning", e))
+	}
+}
+
+// TrafficText writes what becomes of traffic alone; nothing where every request is answered as before.
+func (d *Difference) TrafficText(w io.Writer, style term.Style) {
 	if len(d.Traffic) > 0 {
 		fmt.Fprintf(w, "\n%s\n", style.Bold("traffic"))
 		var rows [][]string
@@ -31,18 +48,6 @@ func (d *Difference) Text(w io.Writer, style term.Style) {
 		rows = append(rows, []string{"! " + safe(what), safe(h.From)}, []string{"    " + safe(by), safe(h.ByFrom)})
 	}
 	fmt.Fprint(w, term.Fit(2, rows))
-	if len(d.Objects) > 0 {
-		fmt.Fprintf(w, "\n%s\n", style.Bold("objects"))
-		for i := range d.Objects {
-			d.Objects[i].Text(w)
-		}
-	}
-	for _, e := range d.Unserved {
-		fmt.Fprint(w, Problem(style.Bad, "not served", e))
-	}
-	for _, e := range d.Warnings {
-		fmt.Fprint(w, Problem(style.Warn, "warning", e))
-	}
 }
 
 // trafficCells is one row: sign and request, before → after, place.

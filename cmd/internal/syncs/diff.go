@@ -6,6 +6,8 @@ import (
 
 	"headgate.dev/agent/plan"
 	"headgate.dev/cmd/internal/changes"
+	"headgate.dev/cmd/internal/local"
+	"headgate.dev/cmd/internal/review"
 	"headgate.dev/cmd/internal/term"
 	"headgate.dev/render/object"
 	"headgate.dev/schema"
@@ -15,8 +17,10 @@ import (
 type Diff struct {
 	Sync string `json:"sync"`
 	// From is what is applied, To what would be: "main@4f2a9c1".
-	From    string           `json:"from"`
-	To      string           `json:"to"`
+	From string `json:"from"`
+	To   string `json:"to"`
+	// Traffic is what becomes of requests; nil where that is not known.
+	Traffic *Traffic         `json:"traffic,omitempty"`
 	Objects []changes.Object `json:"objects"`
 	// Unchanged is how many objects need no write.
 	Unchanged int `json:"unchanged"`
@@ -25,6 +29,23 @@ type Diff struct {
 	// Refused is what the API server would not take, with file and line.
 	Refused []string `json:"refused"`
 }
+
+// Traffic is the part of a comparison that is about requests.
+type Traffic struct {
+	Changes []review.TrafficChange `json:"changes"`
+	Total   int                    `json:"total"`
+	Hidden  []local.Hidden         `json:"hidden"`
+
+	difference *review.Difference
+}
+
+// TrafficOf takes that part out of a comparison.
+func TrafficOf(d *review.Difference) *Traffic {
+	return &Traffic{Changes: d.Traffic, Total: d.Total, Hidden: d.Hidden, difference: d}
+}
+
+// Text writes it for a terminal; nothing where every request is answered as before.
+func (t *Traffic) Text(w io.Writer, style term.Style) { t.difference.TrafficText(w, style) }
 
 // NewDiff begins a comparison.
 func NewDiff(s *schema.Sync, to string) *Diff {
@@ -42,13 +63,13 @@ func (d *Diff) Write(desired *object.Object, live, would map[string]any) error {
 		d.Objects = append(d.Objects, changes.Object{Change: changes.Added, Object: desired.ID.String(), From: desired.Origin.String()})
 		return nil
 	}
-	before, err := object.New(written(live), object.Origin{}, nil)
+	before, err := object.New(Written(live), object.Origin{}, nil)
 	if err != nil {
 		return fmt.Errorf("comparing %s: %w", desired.ID, err)
 	}
 	change := changes.Object{Change: changes.Changed, Object: desired.ID.String(), From: desired.Origin.String()}
 	if would != nil {
-		after, err := object.New(written(would), desired.Origin, desired.Fields)
+		after, err := object.New(Written(would), desired.Origin, desired.Fields)
 		if err != nil {
 			return fmt.Errorf("comparing %s: %w", desired.ID, err)
 		}
@@ -69,8 +90,8 @@ func (d *Diff) Remove(id object.ID) {
 	d.Objects = append(d.Objects, changes.Object{Change: changes.Removed, Object: id.String()})
 }
 
-// written is an object without its status and what the API server, or headgate as it applies it, puts into the metadata.
-func written(content map[string]any) map[string]any {
+// Written is an object without its status and what the API server, or headgate as it applies it, puts into the metadata.
+func Written(content map[string]any) map[string]any {
 	out := object.CloneMap(content)
 	delete(out, "status")
 	metadata, ok := out["metadata"].(map[string]any)
@@ -111,6 +132,12 @@ func (d *Diff) Summary() string {
 // Text writes it for a terminal.
 func (d *Diff) Text(w io.Writer, style term.Style) {
 	fmt.Fprintf(w, "%s %s → %s: %s\n", term.Safe(d.Sync, 200), style.Bold(term.Safe(d.From, 200)), style.Bold(term.Safe(d.To, 200)), d.Summary())
+	if d.Traffic != nil && len(d.Traffic.Changes)+len(d.Traffic.Hidden) > 0 {
+		d.Traffic.Text(w, style)
+		if len(d.Objects) > 0 {
+			fmt.Fprintf(w, "\n%s\n", style.Bold("objects"))
+		}
+	}
 	for i := range d.Objects {
 		d.Objects[i].Text(w)
 	}
@@ -125,6 +152,9 @@ func (d *Diff) Text(w io.Writer, style term.Style) {
 // Markdown writes it for a pull request's comment.
 func (d *Diff) Markdown(w io.Writer) {
 	fmt.Fprintf(w, "**Sync** %s %s → %s: %s\n", changes.Code(d.Sync), changes.Code(d.From), changes.Code(d.To), d.Summary())
+	if d.Traffic != nil {
+		d.Traffic.difference.TrafficMarkdown(w)
+	}
 	for _, r := range d.Refused {
 		fmt.Fprintf(w, "\n> **Refused:** %s\n", changes.Code(r))
 	}

@@ -59,6 +59,9 @@ func (t Teller) source(s *schema.Sync) []string {
 		text += " · suspended"
 	default:
 		text += " · every " + interval
+		if f := s.Status.Forge; f != nil && f.HookTime != nil {
+			text += ", hook " + t.ago(f.HookTime.Time)
+		}
 	}
 	const short = 30
 	if name := s.Namespace + "/" + s.Name; len(name) > short {
@@ -166,6 +169,9 @@ func objects(s *schema.Sync) []string {
 	text := "none yet"
 	if s.Status.Inventory != nil {
 		text = fmt.Sprintf("%d owned", s.Status.Inventory.Objects)
+	}
+	if h := about(s, s.Status.Revision); h != nil && h.Changed != nil {
+		text += fmt.Sprintf(" · %d changed", *h.Changed)
 	}
 	if d := s.Status.Drift; d != nil {
 		text += fmt.Sprintf(" · %d drifted", d.Objects)

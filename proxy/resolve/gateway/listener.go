@@ -6,6 +6,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/selection"
 	"k8s.io/apimachinery/pkg/types"
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
@@ -172,6 +173,43 @@ func (l *Listener) Takes(s *kube.Snapshot, k kube.Kind, namespace string) bool {
 	}
 }
 
+// Admits says which routes Takes takes, in the words of allowedRoutes: "HTTPRoutes and GRPCRoutes from namespaces team-a, team-b".
+func (l *Listener) Admits() string {
+	var kinds []string
+	for _, k := range kube.RouteKinds {
+		if l.kinds[k] {
+			kinds = append(kinds, k.String()+"s")
+		}
+	}
+	if len(kinds) == 0 {
+		return "no routes"
+	}
+	what := strings.Join(kinds, " and ")
+	switch l.from {
+	case gwv1.NamespacesFromAll:
+		return what + " from all namespaces"
+	case gwv1.NamespacesFromSame:
+		return what + " from namespace " + l.namespace
+	case gwv1.NamespacesFromSelector:
+		return what + " from " + selected(l.selector)
+	default:
+		return "no routes"
+	}
+}
+
+// selected names the namespaces that a selector selects.
+func selected(selector labels.Selector) string {
+	requirements, selectable := selector.Requirements()
+	if selectable && len(requirements) == 1 && requirements[0].Key() == namespaceName && requirements[0].Operator() == selection.In {
+		names := requirements[0].Values().List()
+		return "namespaces " + strings.Join(names, ", ")
+	}
+	return "namespaces with labels " + selector.String()
+}
+
+// namespaceName is the label that the API server gives to each namespace.
+const namespaceName = "kubernetes.io/metadata.name"
+
 // namespaceLabels are the labels of a namespace, with the one that the API server gives to each, also where there is no API
 // server or the Namespace is not among our objects.
 type namespaceLabels struct {
@@ -180,7 +218,7 @@ type namespaceLabels struct {
 }
 
 func (n namespaceLabels) Lookup(label string) (string, bool) {
-	if label == "kubernetes.io/metadata.name" {
+	if label == namespaceName {
 		return n.name, true
 	}
 	v, ok := n.labels[label]

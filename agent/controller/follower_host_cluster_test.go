@@ -113,7 +113,7 @@ func TestClusterDriftAtHost(t *testing.T) {
 	n.start(Options{})
 	n.sync = repo.sync("shop", func(s *schema.SyncSpec) {
 		s.URL, s.Ref = g.URL+"/"+g.User+"/shop.git", &schema.SyncRef{Branch: "main"}
-		s.Forge = &schema.SyncForge{Kind: schema.ForgeGitea, SecretRef: &schema.SyncSecret{Name: "host"}}
+		s.Forge = &schema.SyncForge{Kind: "gitea", SecretRef: &schema.SyncSecret{Name: "host"}}
 		s.Notify = []schema.SyncNotify{{Name: "commit", Type: schema.NotifyCommitStatus}}
 	})
 	n.ready(n.sync, first)

@@ -19,7 +19,7 @@ import (
 type options struct {
 	tool, headgate, image, out string
 	sizes                      []int
-	rounds, gateways           int
+	rounds, gateways, drifting int
 	steady                     time.Duration
 	keep                       bool
 }
@@ -30,8 +30,9 @@ func main() {
 	flag.StringVar(&o.headgate, "headgate", "bin/headgate", "the program whose install is used")
 	flag.StringVar(&o.image, "image", "bin/headgate-image.tar", "the image to measure; its digest lies beside it")
 	flag.StringVar(&o.out, "out", "bin/bench-cluster.json", "where all figures go")
-	sizes := flag.String("sizes", "100,1000,5000", "numbers of routes, ascending")
+	sizes := flag.String("sizes", "100,1000,5000", "numbers of routes, ascending; none measures drift alone")
 	flag.IntVar(&o.rounds, "rounds", 100, "changes of a kind for each number of routes")
+	flag.IntVar(&o.drifting, "drift", 1000, "owned objects for the figures of drift; 0 leaves them out")
 	flag.IntVar(&o.gateways, "gateways", 5, "Gateways that are created, one after the other")
 	flag.DurationVar(&o.steady, "steady", time.Minute, "how long one change a second is made")
 	flag.BoolVar(&o.keep, "keep", false, "leave everything in the cluster afterwards")
@@ -49,7 +50,10 @@ func main() {
 }
 
 func (o *options) parse(sizes string) error {
-	for _, text := range strings.Split(sizes, ",") {
+	if o.drifting < 0 || sizes == "" && o.drifting == 0 {
+		return fmt.Errorf("-drift %d: expected a number of objects, or -sizes to measure something else", o.drifting)
+	}
+	for _, text := range strings.FieldsFunc(sizes, func(r rune) bool { return r == ',' }) {
 		n, err := strconv.Atoi(strings.TrimSpace(text))
 		if err != nil || n < 1 || (len(o.sizes) > 0 && n <= o.sizes[len(o.sizes)-1]) {
 			return fmt.Errorf("reading -sizes %q: expected numbers above 0, ascending", sizes)
@@ -85,14 +89,30 @@ func run(ctx context.Context, o options) (err error) {
 	if err := c.install(ctx); err != nil {
 		return fmt.Errorf("installing headgate: %w", err)
 	}
-	say("%d Gateways, one after the other", o.gateways)
+	if o.drifting > 0 {
+		if err := c.drift(ctx, r); err != nil {
+			return fmt.Errorf("measuring drift: %w", err)
+		}
+		if len(o.sizes) == 0 {
+			return nil
+		}
+		if err := c.install(ctx); err != nil { // so that the figures below are of a process that has done nothing else
+			return fmt.Errorf("installing headgate again: %w", err)
+		}
+	}
+	return c.routing(ctx, r)
+}
+
+// routing measures everything about Gateways and routes.
+func (c *cluster) routing(ctx context.Context, r *report) error {
+	say("%d Gateways, one after the other", c.gateways)
 	if err := c.gatewayTimes(ctx, r); err != nil {
 		return fmt.Errorf("creating Gateways: %w", err)
 	}
 	if err := c.prepare(ctx); err != nil {
 		return fmt.Errorf("preparing the Gateway: %w", err)
 	}
-	for _, n := range o.sizes {
+	for _, n := range c.sizes {
 		if err := c.measure(ctx, r, n); err != nil {
 			return fmt.Errorf("with %d routes: %w", n, err)
 		}

@@ -18,6 +18,8 @@ type report struct {
 	// Programmed is until the status of the Gateway says so.
 	Programmed times   `json:"gatewayCreatedToProgrammed"`
 	Sizes      []*size `json:"sizes"`
+	// Drift is nil where it was not measured.
+	Drift *driftFigures `json:"drift,omitempty"`
 }
 
 // size is what was measured with one number of routes. Times are in milliseconds, memory in MiB, CPU in cores or milliseconds.
@@ -83,6 +85,9 @@ func (r *report) write(path string) error {
 
 // table has a row for each figure and a column for each number of routes.
 func (r *report) table() string {
+	if len(r.Sizes) == 0 {
+		return r.Drift.text()
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "Gateway created → serves: p50 %.0f ms, max %.0f; → programmed: p50 %.0f ms, max %.0f (%d Gateways)\n\n",
 		r.Gateways.P50, r.Gateways.Max, r.Programmed.P50, r.Programmed.Max, r.Gateways.Rounds)
@@ -109,5 +114,5 @@ func (r *report) table() string {
 	row("PID 1 memory, MiB", func(s *size) string { return fmt.Sprintf("%.1f", s.PID1) })
 	row("controller at one change a second (idle), cores", func(s *size) string { return fmt.Sprintf("%.3f (%.3f)", s.SteadyCores, s.IdleCores) })
 	row("time series of a proxy (Services with traffic)", func(s *size) string { return fmt.Sprintf("%d (%d)", s.Series, s.WithTraffic) })
-	return b.String()
+	return b.String() + r.Drift.text()
 }

@@ -249,9 +249,7 @@ func (f *follower) effects(e drift.Effects) {
 		f.log.Warn("comparing an object with what was applied", "error", err)
 	}
 	for i := range e.Alerts {
-		n := f.told(&e.Alerts[i])
-		f.log.Info(n.Title, "event", n.Event, "phase", n.Phase)
-		f.post(n)
+		f.post(f.told(&e.Alerts[i]))
 	}
 	for _, c := range e.Correct {
 		f.correct(c)

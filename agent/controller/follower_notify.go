@@ -59,6 +59,7 @@ func (f *follower) notice(event notify.Event, key, title string) notify.Notice {
 
 // post puts a notice into the outbox.
 func (f *follower) post(n notify.Notice) {
+	f.log.Info(n.Title, "event", n.Event, "phase", n.Phase)
 	f.outbox.Add(f.now(), n, f.receivers)
 	alertsTotal.WithLabelValues(f.label(), string(n.Event), string(n.Phase)).Inc()
 	f.dirty = true

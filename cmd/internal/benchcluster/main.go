@@ -13,6 +13,9 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/go-logr/logr"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 )
 
 // options are what the command line says.
@@ -37,6 +40,7 @@ func main() {
 	flag.DurationVar(&o.steady, "steady", time.Minute, "how long one change a second is made")
 	flag.BoolVar(&o.keep, "keep", false, "leave everything in the cluster afterwards")
 	flag.Parse()
+	ctrllog.SetLogger(logr.Discard())
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	err := o.parse(*sizes)

@@ -27,19 +27,6 @@ const (
 	SeverityCritical Severity = "critical"
 )
 
-// StrangerPolicy says what is done about what attaches to a Gateway and comes from nowhere.
-type StrangerPolicy string
-
-// Values of StrangerPolicy.
-const (
-	// StrangersIgnore: nothing.
-	StrangersIgnore StrangerPolicy = "ignore"
-	// StrangersReport: there is an Event, and it is listed.
-	StrangersReport StrangerPolicy = "report"
-	// StrangersAlert: people are told.
-	StrangersAlert StrangerPolicy = "alert"
-)
-
 // SyncDrift says what is done about drift: a field that the Sync owns and that others gave another value, an entry they added to a list that it owns
 // as a whole, or an object that they removed.
 //
@@ -73,16 +60,16 @@ type SyncDrift struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
 	Rules []SyncDriftRule `json:"rules,omitempty"`
-	// Strangers says what is done about routes and listener sets that no Sync and no preview owns, and that a Gateway of this Sync took: report makes an Event
-	// (severity info), alert is a warning to whoever is told about drift.
+	// Strangers says what is done about routes and listener sets that no Sync and no preview owns, and that a Gateway of this Sync took: with alert those
+	// are told who are told about drift.
 	//
-	// Default: report.
-	// Limits: ignore, report or alert.
+	// Default: there is an Event (severity info).
+	// Limits: alert or ignore.
 	// Example: alert
 	//
 	// +optional
-	// +kubebuilder:validation:Enum=ignore;report;alert
-	Strangers StrangerPolicy `json:"strangers,omitempty"`
+	// +kubebuilder:validation:Enum=alert;ignore
+	Strangers DriftPolicy `json:"strangers,omitempty"`
 	// Pause is a maintenance window: until its end nothing is put back and nobody is told. What is still drifted then is treated as if it were new.
 	//
 	// Example: {until: "2026-12-24T06:00:00Z", reason: moving the database}

@@ -137,31 +137,11 @@ type SyncNotifyStatus struct {
 	// +listType=map
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=8
-	Troubles []SyncNotifyTrouble `json:"troubles,omitempty"`
+	Troubles []SyncNotifyResult `json:"troubles,omitempty"`
 	// Test is what came of the last test notice.
 	//
 	// +optional
 	Test *SyncNotifyTest `json:"test,omitempty"`
-}
-
-// SyncNotifyTrouble is a receiver that did not take a notice.
-//
-// +kubebuilder:object:generate=true
-type SyncNotifyTrouble struct {
-	// Name of the receiver.
-	//
-	// Required.
-	// Example: on-call
-	//
-	// +kubebuilder:validation:MaxLength=63
-	Name string `json:"name"`
-	// Message says why; it is without secrets.
-	//
-	// Required.
-	// Example: alertmanager.monitoring answers 500 Internal Server Error
-	//
-	// +kubebuilder:validation:MaxLength=1024
-	Message string `json:"message"`
 }
 
 // SyncNotifyTest is the answer to a request for a test notice.
@@ -196,13 +176,13 @@ type SyncNotifyResult struct {
 	//
 	// +kubebuilder:validation:MaxLength=63
 	Name string `json:"name"`
-	// Took is the time until it was taken, or refused.
+	// Took is the time until it was taken, or refused, where that was measured.
 	//
-	// Required.
 	// Example: 120ms
 	//
+	// +optional
 	// +kubebuilder:validation:MaxLength=32
-	Took string `json:"took"`
+	Took string `json:"took,omitempty"`
 	// Error says why it was not taken; it is without secrets. Empty: it was.
 	//
 	// Example: hooks.slack.com answers 404 Not Found

@@ -6,12 +6,9 @@ import (
 	"sync"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"headgate.dev/agent/attach"
 	"headgate.dev/agent/drift"
 	"headgate.dev/agent/notify"
 	"headgate.dev/render/object"
@@ -66,7 +63,7 @@ func (f *follower) stand(now time.Time, is map[string]notify.Notice) {
 // lookForStrangers finds out what attaches to the Gateways that the Sync owns.
 func (f *follower) lookForStrangers() {
 	var gateways []object.ID
-	if f.set != nil && f.closed.IsZero() && f.strangerPolicy() != schema.StrangersIgnore {
+	if f.set != nil && f.closed.IsZero() && f.strangerPolicy() != schema.DriftIgnore {
 		for o := range f.set.All() {
 			if o.ID.Group == gwv1.GroupName && o.ID.Kind == "Gateway" {
 				gateways = append(gateways, o.ID)
@@ -87,18 +84,19 @@ func (f *follower) lookForStrangers() {
 	})
 }
 
-func (f *follower) strangerPolicy() schema.StrangerPolicy {
-	if d := f.sync.Spec.Drift; d != nil && d.Strangers != "" {
+// strangerPolicy is empty for an Event alone.
+func (f *follower) strangerPolicy() schema.DriftPolicy {
+	if d := f.sync.Spec.Drift; d != nil {
 		return d.Strangers
 	}
-	return schema.StrangersReport
+	return ""
 }
 
 // strange makes a notice about a stranger.
 func (f *follower) strange(s drift.Stranger) notify.Notice {
 	n := f.notice(notify.Drift, fmt.Sprintf("stranger %s %s", s.Object, s.Gateway), fmt.Sprintf("%s attaches to %s, and no Sync owns it", s.Object, s.Gateway))
 	n.Kind, n.Object, n.Severity = s.Object.Kind, s.Object.Namespace+"/"+s.Object.Name, notify.Info
-	if f.strangerPolicy() == schema.StrangersAlert {
+	if f.strangerPolicy() == schema.DriftAlert {
 		n.Severity = notify.Warning
 	}
 	n.Lines = []string{"It comes from no repository: put it into one, remove it, or let the Gateway's allowedRoutes keep it out."}
@@ -122,71 +120,9 @@ func (t *attached) get(ctx context.Context, a *Agent) ([]drift.Attached, error) 
 	if ago := a.now().Sub(t.read); ago >= 0 && ago < attachedFor {
 		return t.all, nil
 	}
-	var all []drift.Attached
-	for _, list := range []client.ObjectList{
-		&gwv1.HTTPRouteList{}, &gwv1.GRPCRouteList{}, &gwv1.TLSRouteList{}, &gwv1.TCPRouteList{}, &gwv1.UDPRouteList{}, &gwv1.ListenerSetList{},
-	} {
-		err := a.manager.GetCache().List(ctx, list, client.UnsafeDisableDeepCopy)
-		if meta.IsNoMatchError(err) {
-			continue // the kind is not installed
-		}
-		if err == nil {
-			err = meta.EachListItem(list, func(o runtime.Object) error {
-				if one, ok := attachedOf(o); ok {
-					all = append(all, one)
-				}
-				return nil
-			})
-		}
-		if err != nil {
-			return nil, fmt.Errorf("listing %T: %w", list, err)
-		}
+	all, err := attach.List(ctx, a.manager.GetCache())
+	if err == nil {
+		t.all, t.read = all, a.now()
 	}
-	t.all, t.read = all, a.now()
-	return all, nil
-}
-
-// attachedOf reads which Gateways took an object.
-func attachedOf(o runtime.Object) (drift.Attached, bool) {
-	var kind string
-	var parents []gwv1.RouteParentStatus
-	switch r := o.(type) {
-	case *gwv1.HTTPRoute:
-		kind, parents = "HTTPRoute", r.Status.Parents
-	case *gwv1.GRPCRoute:
-		kind, parents = "GRPCRoute", r.Status.Parents
-	case *gwv1.TLSRoute:
-		kind, parents = "TLSRoute", r.Status.Parents
-	case *gwv1.TCPRoute:
-		kind, parents = "TCPRoute", r.Status.Parents
-	case *gwv1.UDPRoute:
-		kind, parents = "UDPRoute", r.Status.Parents
-	case *gwv1.ListenerSet:
-		kind = "ListenerSet"
-		parents = []gwv1.RouteParentStatus{{Conditions: r.Status.Conditions, ParentRef: gwv1.ParentReference{
-			Group: r.Spec.ParentRef.Group, Kind: r.Spec.ParentRef.Kind, Namespace: r.Spec.ParentRef.Namespace, Name: r.Spec.ParentRef.Name,
-		}}}
-	}
-	m, ok := o.(metav1.Object)
-	if !ok || kind == "" {
-		return drift.Attached{}, false
-	}
-	out := drift.Attached{Object: object.ID{Group: gwv1.GroupName, Kind: kind, Namespace: m.GetNamespace(), Name: m.GetName()}, Labels: m.GetLabels()}
-	for i := range parents {
-		p := &parents[i]
-		group, named, namespace := gwv1.GroupName, "Gateway", m.GetNamespace()
-		if p.ParentRef.Group != nil {
-			group = string(*p.ParentRef.Group)
-		}
-		if p.ParentRef.Kind != nil {
-			named = string(*p.ParentRef.Kind)
-		}
-		if p.ParentRef.Namespace != nil {
-			namespace = string(*p.ParentRef.Namespace)
-		}
-		if meta.IsStatusConditionTrue(p.Conditions, string(gwv1.RouteConditionAccepted)) {
-			out.To = append(out.To, object.ID{Group: group, Kind: named, Namespace: namespace, Name: string(p.ParentRef.Name)})
-		}
-	}
-	return out, len(out.To) > 0
+	return all, err
 }

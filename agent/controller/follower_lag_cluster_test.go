@@ -29,7 +29,7 @@ spec:
   listeners: [{name: http, port: 80, protocol: HTTP}]
 `)
 	n.start(Options{})
-	n.sync = repo.sync("shop", func(s *schema.SyncSpec) { s.Drift = &schema.SyncDrift{Strangers: schema.StrangersAlert} })
+	n.sync = repo.sync("shop", func(s *schema.SyncSpec) { s.Drift = &schema.SyncDrift{Strangers: schema.DriftAlert} })
 	n.ready(n.sync, first)
 	says := func(text string) {
 		t.Helper()

@@ -92,10 +92,10 @@ func troubles(s *schema.SyncStatus, all map[string]string) {
 	next.Troubles = nil
 	for name, message := range all {
 		if name != eventsReceiver.Name {
-			next.Troubles = append(next.Troubles, schema.SyncNotifyTrouble{Name: name, Message: truncate(message)})
+			next.Troubles = append(next.Troubles, schema.SyncNotifyResult{Name: name, Error: truncate(message)})
 		}
 	}
-	slices.SortFunc(next.Troubles, func(a, b schema.SyncNotifyTrouble) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(next.Troubles, func(a, b schema.SyncNotifyResult) int { return strings.Compare(a.Name, b.Name) })
 	if s.Notify = next; next.Test == nil && next.Troubles == nil {
 		s.Notify = nil
 	}

@@ -181,9 +181,16 @@ func (n *night) prepareSync(ctx context.Context, base string) error {
 
 // follow commits as many routes and other objects, and waits until they are applied and watched.
 func (n *night) follow(ctx context.Context, routes, others int) error {
-	var b strings.Builder
+	files := map[string]*strings.Builder{}
+	in := func(kind string, i int) *strings.Builder { // a file has a thousand documents at most
+		name := fmt.Sprintf("%s-%d.yaml", kind, i/500)
+		if files[name] == nil {
+			files[name] = &strings.Builder{}
+		}
+		return files[name]
+	}
 	for i := range routes {
-		fmt.Fprintf(&b, `---
+		fmt.Fprintf(in("routes", i), `---
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata: {name: %[1]s}
@@ -196,10 +203,12 @@ spec:
 `, driftRoute(i), fromGit)
 	}
 	for i := range others {
-		fmt.Fprintf(&b, "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings-%d}\ndata: {number: \"%[1]d\"}\n", i)
+		fmt.Fprintf(in("others", i), "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings-%d}\ndata: {number: \"%[1]d\"}\n", i)
 	}
-	if err := n.repo.Write("all.yaml", b.String()); err != nil {
-		return err
+	for name, b := range files {
+		if err := n.repo.Write(name, b.String()); err != nil {
+			return err
+		}
 	}
 	commit, err := n.repo.Commit(fmt.Sprintf("%d routes, %d others", routes, others))
 	if err != nil {

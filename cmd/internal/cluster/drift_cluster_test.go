@@ -202,7 +202,7 @@ func TestClusterNotifyTest(t *testing.T) {
 		if err := w.client.Get(context.Background(), client.ObjectKeyFromObject(s), s); err != nil {
 			return err
 		}
-		if n := s.Status.Notify; n == nil || len(n.Troubles) != 2 || n.Troubles[0].Name != "chat" || !strings.Contains(n.Troubles[0].Message, "404") {
+		if n := s.Status.Notify; n == nil || len(n.Troubles) != 2 || n.Troubles[0].Name != "chat" || !strings.Contains(n.Troubles[0].Error, "404") {
 			return fmt.Errorf("it is %+v", s.Status.Notify)
 		}
 		return nil

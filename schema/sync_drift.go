@@ -60,6 +60,16 @@ type SyncDrift struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
 	Rules []SyncDriftRule `json:"rules,omitempty"`
+	// Strangers says what is done about routes and listener sets that no Sync and no preview owns, and that a Gateway of this Sync took: with alert those
+	// are told who are told about drift.
+	//
+	// Default: there is an Event (severity info).
+	// Limits: alert or ignore.
+	// Example: alert
+	//
+	// +optional
+	// +kubebuilder:validation:Enum=alert;ignore
+	Strangers DriftPolicy `json:"strangers,omitempty"`
 	// Pause is a maintenance window: until its end nothing is put back and nobody is told. What is still drifted then is treated as if it were new.
 	//
 	// Example: {until: "2026-12-24T06:00:00Z", reason: moving the database}

@@ -34,6 +34,10 @@ const (
 	EventStale NotifyEventType = "stale"
 )
 
+// NotifyTestRequest is the annotation of a Sync that asks for a test notice. Its value is something new for each request, and after a space the name of the
+// receiver; without one all get it. The answer is in status.notify.test.
+const NotifyTestRequest = "notify.headgate.dev/test"
+
 // SyncNotify is somebody to tell.
 //
 // +kubebuilder:object:generate=true
@@ -119,4 +123,71 @@ type SyncNotify struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=4096
 	Template string `json:"template,omitempty"`
+}
+
+// SyncNotifyStatus says whether those who are to be told can be.
+//
+// +kubebuilder:object:generate=true
+type SyncNotifyStatus struct {
+	// Troubles are the receivers that did not take the last notice.
+	//
+	// Limits: at most 8.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=8
+	Troubles []SyncNotifyResult `json:"troubles,omitempty"`
+	// Test is what came of the last test notice.
+	//
+	// +optional
+	Test *SyncNotifyTest `json:"test,omitempty"`
+}
+
+// SyncNotifyTest is the answer to a request for a test notice.
+//
+// +kubebuilder:object:generate=true
+type SyncNotifyTest struct {
+	// Request is the value of the annotation notify.headgate.dev/test that it answers.
+	//
+	// Required.
+	//
+	// +kubebuilder:validation:MaxLength=256
+	Request string `json:"request"`
+	// Results has one for each receiver that was asked for.
+	//
+	// Limits: at most 8.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=8
+	Results []SyncNotifyResult `json:"results,omitempty"`
+}
+
+// SyncNotifyResult is what came of a notice to one receiver.
+//
+// +kubebuilder:object:generate=true
+type SyncNotifyResult struct {
+	// Name of the receiver.
+	//
+	// Required.
+	// Example: on-call
+	//
+	// +kubebuilder:validation:MaxLength=63
+	Name string `json:"name"`
+	// Took is the time until it was taken, or refused, where that was measured.
+	//
+	// Example: 120ms
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	Took string `json:"took,omitempty"`
+	// Error says why it was not taken; it is without secrets. Empty: it was.
+	//
+	// Example: hooks.slack.com answers 404 Not Found
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Error string `json:"error,omitempty"`
 }

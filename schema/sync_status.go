@@ -54,6 +54,10 @@ type SyncStatus struct {
 	//
 	// +optional
 	Drift *SyncDriftStatus `json:"drift,omitempty"`
+	// Notify is whether those who are to be told can be.
+	//
+	// +optional
+	Notify *SyncNotifyStatus `json:"notify,omitempty"`
 	// History of the last commits, the newest first.
 	//
 	// Limits: at most 20.

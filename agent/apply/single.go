@@ -3,6 +3,7 @@ package apply
 import (
 	"context"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
@@ -59,24 +60,34 @@ func (w watching) happened(kind watch.EventType, u *unstructured.Unstructured) b
 	return false
 }
 
-// Read gives an object as it is; nil when it, or its kind, is not there.
+// Read gives an object as it is; nil when it, or its kind, is not there. Where the API server does not serve the version any more, the object is read in
+// another one.
 func (a *Applier) Read(ctx context.Context, id object.ID, version string) (map[string]any, error) {
 	r := a.newRun(Request{})
-	t, err := r.kinds.find(id, version)
-	if own, ok := err.(*Error); ok && own.Reason == ReasonNotServed { //nolint:errorlint // find makes it, and nobody wraps it
-		return nil, nil
+	var unserved error
+	for _, v := range []string{version, ""} {
+		t, err := r.kinds.find(id, v)
+		if own, ok := err.(*Error); ok && own.Reason == ReasonNotServed { //nolint:errorlint // find makes it, and nobody wraps it
+			unserved = nil
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		live, err := a.as.in(t, id.Namespace).Get(ctx, id.Name, metav1.GetOptions{})
+		switch {
+		case isMissing(err) && apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse): // it says nothing about the object
+			unserved = r.answered("reading", id, nil, nil, err)
+			r.kinds.again()
+		case isMissing(err):
+			return nil, nil
+		case err != nil:
+			return nil, r.answered("reading", id, nil, nil, err)
+		default:
+			return live.Object, nil
+		}
 	}
-	if err != nil {
-		return nil, err
-	}
-	live, err := a.as.in(t, id.Namespace).Get(ctx, id.Name, metav1.GetOptions{})
-	switch {
-	case isMissing(err):
-		return nil, nil
-	case err != nil:
-		return nil, r.answered("reading", id, nil, nil, err)
-	}
-	return live.Object, nil
+	return nil, unserved
 }
 
 // DryRun gives what an apply of the content would return for an object, by a dry run.

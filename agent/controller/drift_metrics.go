@@ -2,6 +2,7 @@ package controller
 
 import (
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
@@ -24,11 +25,20 @@ var (
 	alertsTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "headgate_alerts_total", Help: "Notices, by what they are about and what happened to the alert.",
 	}, []string{"sync", "event", "phase"})
+	behindSince = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "headgate_behind_since_timestamp_seconds",
+		Help: "Since when something has not followed: what is stale, the cluster behind Git, or not-live, Envoys behind what is applied. Absent while all follows.",
+	}, []string{"sync", "what"})
+	strangersNow = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "headgate_strangers", Help: "Routes and listener sets that no Sync owns and that Gateways of the Sync took.",
+	}, []string{"sync"})
 	registerDrift sync.Once // the registry is the process's
 )
 
 func registerDriftMetrics() {
-	registerDrift.Do(func() { metrics.Registry.MustRegister(driftOpen, driftDetect, driftCorrected, alertsTotal) })
+	registerDrift.Do(func() {
+		metrics.Registry.MustRegister(driftOpen, driftDetect, driftCorrected, alertsTotal, behindSince, strangersNow)
+	})
 }
 
 func (f *follower) label() string { return f.owner.Namespace + "/" + f.owner.Name }
@@ -39,6 +49,22 @@ func (f *follower) measure() {
 	for _, r := range f.state.Open() {
 		driftOpen.WithLabelValues(f.label(), r.Object.Kind, string(r.Do)).Inc()
 	}
+}
+
+// measureLag shows what does not follow, and how many strangers there are.
+func (f *follower) measureLag(lags []drift.Lag) {
+	since := map[string]time.Time{}
+	for _, l := range lags {
+		since[l.Key] = l.Since
+	}
+	for _, what := range []string{drift.LagStale, drift.LagNotLive} {
+		if at, is := since[what]; is {
+			behindSince.WithLabelValues(f.label(), what).Set(float64(at.Unix()))
+		} else {
+			behindSince.DeleteLabelValues(f.label(), what)
+		}
+	}
+	strangersNow.WithLabelValues(f.label()).Set(float64(len(f.strangers)))
 }
 
 // measureDetection observes how long ago an edit was that was just seen.
@@ -56,7 +82,7 @@ func (f *follower) measureDetection(open []drift.Record) {
 func (f *follower) unmeasure() {
 	for _, vec := range []interface {
 		DeletePartialMatch(prometheus.Labels) int
-	}{driftOpen, driftCorrected, alertsTotal} {
+	}{driftOpen, driftCorrected, alertsTotal, behindSince, strangersNow} {
 		vec.DeletePartialMatch(prometheus.Labels{"sync": f.label()})
 	}
 }

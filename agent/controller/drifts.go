@@ -14,11 +14,13 @@ import (
 	"headgate.dev/schema"
 )
 
-// drifts has a follower for each Sync that was applied: it watches what the Sync owns, and answers its drift.
+// drifts has a follower for each Sync: it watches what the Sync owns once that is known, answers its drift, and tells people.
 type drifts struct {
 	agent   *Agent                   // constant
 	key     []byte                   // constant; values of Secrets are hashed with it
 	senders map[string]notify.Sender // constant
+
+	attached attached // has a lock of its own
 
 	mu        sync.Mutex // guards what follows
 	followers map[plan.Owner]*follower
@@ -37,17 +39,32 @@ func newDrifts(a *Agent) *drifts {
 // seen is told a Sync as it is now.
 func (d *drifts) seen(o any) {
 	s, ok := o.(*schema.Sync)
-	if !ok {
+	if !ok || !d.agent.follows(s.Namespace) {
 		return
 	}
-	owner := plan.Owner{Namespace: s.Namespace, Name: s.Name}
+	owner := ownerOf(s)
 	d.mu.Lock()
 	d.syncs[owner] = s
 	f := d.followers[owner]
 	d.mu.Unlock()
 	if f != nil {
 		f.do(func() { f.take(s) })
+		return
 	}
+	// It begins before the first apply: people are told too when nothing can be applied, and what they were told by a process before is not to lapse.
+	if a := d.accountOf(s); a != nil && s.DeletionTimestamp == nil {
+		d.of(a)
+	}
+}
+
+// accountOf is the cluster as a Sync's account sees it; nil where it has none.
+func (d *drifts) accountOf(s *schema.Sync) *account {
+	r, err := d.agent.reader(s)
+	if err != nil {
+		return nil // the Sync's own look says so
+	}
+	a, _ := r.(*account)
+	return a
 }
 
 // gone is told a Sync that is no more.
@@ -70,7 +87,7 @@ func (d *drifts) gone(o any) {
 	}
 }
 
-// of gives the follower of a Sync, which begins with its first apply. Nil: the Sync is not known any more.
+// of gives the follower of a Sync, which begins where there is none. Nil: the Sync is not known any more.
 func (d *drifts) of(a *account) *follower {
 	d.mu.Lock()
 	defer d.mu.Unlock()

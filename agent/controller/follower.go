@@ -20,6 +20,8 @@ const (
 	relistAfter = 10 * time.Minute
 	// callTimeout bounds one call to the API server.
 	callTimeout = 15 * time.Second
+	// lagEvery is the time between two looks for what does not follow, and for strangers.
+	lagEvery = 30 * time.Second
 	// atOnce is how many calls a follower makes at the same time.
 	atOnce = 8
 	// lingering is how long a follower of a Sync that is gone tries to tell that its alerts are resolved.
@@ -35,11 +37,14 @@ type follower struct {
 	stop   context.CancelFunc
 	inbox  chan func()
 	calls  chan struct{} // a place for each call that is made
+	setter setter        // has a lock of its own
 
 	// of the goroutine alone
 	state     *drift.State
 	outbox    notify.Outbox
-	lags      map[string]notify.Notice // the lags that were told
+	lags      map[string]notify.Notice // what is no drift of an object and was told to be so: lags and strangers
+	strangers []drift.Stranger         // at the Sync's Gateways, as they were seen last
+	looked    time.Time                // when they were looked for last
 	account   *account
 	sync      *schema.Sync
 	set       *object.Set
@@ -49,6 +54,8 @@ type follower struct {
 	watches   map[kindKey]context.CancelFunc
 	listed    time.Time // when everything was listed last
 	forced    string    // the last request to correct
+	tried     string    // the last request for a test notice
+	trying    bool      // it is being answered
 	dirty     bool
 	saving    bool
 	closed    time.Time // zero: it is open
@@ -60,7 +67,7 @@ func newFollower(d *drifts, a *account, s *schema.Sync) *follower {
 	f := &follower{
 		drifts: d, owner: a.owner, account: a, ctx: ctx, stop: stop, inbox: make(chan func()), calls: make(chan struct{}, atOnce),
 		log: d.agent.log.With("sync", a.owner.Namespace+"/"+a.owner.Name), sync: s, forced: s.Annotations[schema.DriftCorrectRequest],
-		watches: map[kindKey]context.CancelFunc{}, lags: map[string]notify.Notice{},
+		watches: map[kindKey]context.CancelFunc{}, lags: map[string]notify.Notice{}, setter: setter{agent: d.agent, sync: s},
 	}
 	go f.run()
 	return f
@@ -131,7 +138,7 @@ func (f *follower) run() {
 // pause is the time until something is due.
 func (f *follower) pause() time.Duration {
 	now := f.now()
-	wait := 30 * time.Second // lags are looked for
+	wait := lagEvery
 	for _, at := range []time.Time{f.state.Next(now), f.outbox.Next(now)} {
 		if !at.IsZero() {
 			wait = min(wait, max(10*time.Millisecond, at.Sub(now)))
@@ -144,6 +151,10 @@ func (f *follower) tick() {
 	now := f.now()
 	f.effects(f.state.Tick(now))
 	f.lag(now)
+	if now.Sub(f.looked) >= lagEvery || now.Before(f.looked) {
+		f.looked = now
+		f.lookForStrangers()
+	}
 	if f.set != nil && f.closed.IsZero() && now.Sub(f.listed) >= relistAfter {
 		f.rewatch()
 	}
@@ -154,7 +165,11 @@ func (f *follower) take(s *schema.Sync) {
 	changed := f.receivers == nil || f.sync.Generation != s.Generation
 	before := f.sync
 	f.sync = s
+	f.setter.take(s)
 	if changed {
+		if a := f.drifts.accountOf(s); a != nil {
+			f.account = a
+		}
 		f.receivers, f.specs = receiversOf(s)
 		f.outbox.Keep(f.receivers)
 		f.effects(f.state.SetPolicy(f.now(), drift.PolicyOf(s.Spec.Drift)))
@@ -166,6 +181,7 @@ func (f *follower) take(s *schema.Sync) {
 			f.effects(f.state.Force(f.now(), id))
 		}
 	}
+	f.trial()
 }
 
 // requested reads a DriftCorrectRequest.
@@ -233,9 +249,7 @@ func (f *follower) effects(e drift.Effects) {
 		f.log.Warn("comparing an object with what was applied", "error", err)
 	}
 	for i := range e.Alerts {
-		n := f.told(&e.Alerts[i])
-		f.log.Info(n.Title, "event", n.Event, "phase", n.Phase)
-		f.post(n)
+		f.post(f.told(&e.Alerts[i]))
 	}
 	for _, c := range e.Correct {
 		f.correct(c)

@@ -3,7 +3,6 @@ package controller
 import (
 	"context"
 	"strings"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -60,46 +59,17 @@ func (f *follower) notice(event notify.Event, key, title string) notify.Notice {
 
 // post puts a notice into the outbox.
 func (f *follower) post(n notify.Notice) {
+	f.log.Info(n.Title, "event", n.Event, "phase", n.Phase)
 	f.outbox.Add(f.now(), n, f.receivers)
 	alertsTotal.WithLabelValues(f.label(), string(n.Event), string(n.Phase)).Inc()
 	f.dirty = true
-}
-
-// lag tells what does not follow, and when it does again.
-func (f *follower) lag(now time.Time) {
-	if !f.closed.IsZero() {
-		return
-	}
-	s := f.sync.DeepCopy()
-	s.Status = f.drifts.agent.statuses.Get(f.ctx, f.sync)
-	is := map[string]bool{}
-	for _, l := range drift.Lags(s, now) {
-		is[l.Key] = true
-		if known, told := f.lags[l.Key]; told && known.Lines[0] == l.Line {
-			continue
-		}
-		n := f.notice(notify.Stale, l.Key, l.Title)
-		n.Phase, n.Opened, n.Lines = notify.Opened, l.Since, []string{l.Line}
-		if known, told := f.lags[l.Key]; told {
-			n.Phase, n.Opened = notify.Updated, known.Opened
-		}
-		f.lags[l.Key] = n
-		f.post(n)
-	}
-	for key, n := range f.lags {
-		if !is[key] {
-			n.Phase, n.At, n.Lines = notify.Resolved, now, nil
-			delete(f.lags, key)
-			f.post(n)
-		}
-	}
 }
 
 // commits tells what became of a commit, from one status to the next.
 func (f *follower) commits(before, after *schema.SyncStatus) {
 	if live := liveRevision(after); live != "" && live != liveRevision(before) && live == after.Revision {
 		n := f.notice(notify.Deployed, "deployed "+after.Revision, after.Revision+" is live")
-		n.Severity = notify.Info
+		n.Severity, n.Revision = notify.Info, after.Revision
 		if after.Live.Took != "" {
 			n.Lines = []string{after.Live.Took + " after the push"}
 		}
@@ -118,6 +88,7 @@ func (f *follower) failures(was, last schema.SyncHistory) {
 		return
 	}
 	n := f.notice(notify.Failed, "failed "+last.Revision, last.Revision+what)
+	n.Revision = last.Revision
 	n.Lines = []string{last.Message}
 	f.post(n)
 }
@@ -142,7 +113,7 @@ func (f *follower) send() {
 	for _, batch := range f.outbox.Due(f.now(), f.receivers) {
 		account, spec := f.account, f.specs[batch.Receiver.Name]
 		go func() {
-			err := f.drifts.send(f.ctx, account, &spec, batch)
+			err := f.tell(account, &spec, batch)
 			if err != nil {
 				f.log.Warn("telling a receiver", "receiver", batch.Receiver.Name, "error", err)
 			}
@@ -154,13 +125,16 @@ func (f *follower) send() {
 	}
 }
 
-// send sends one batch.
-func (d *drifts) send(ctx context.Context, a *account, spec *schema.SyncNotify, batch notify.Batch) error {
-	sender := d.senders[batch.Receiver.Type]
+// tell sends one batch.
+func (f *follower) tell(a *account, spec *schema.SyncNotify, batch notify.Batch) error {
+	var sender notify.Sender = notify.CommitStatus{Setter: &f.setter}
+	if batch.Receiver.Type != notify.TypeCommitStatus {
+		sender = f.drifts.senders[batch.Receiver.Type]
+	}
 	if sender == nil {
 		return &notify.SendError{Message: "there is no sender of type " + batch.Receiver.Type, Permanent: true}
 	}
-	ctx, cancel := context.WithTimeout(ctx, 2*notify.Timeout)
+	ctx, cancel := context.WithTimeout(f.ctx, 2*notify.Timeout)
 	defer cancel()
 	to := notify.Address{URL: spec.URL}
 	if spec.SecretRef != nil {

@@ -62,12 +62,12 @@ func (f *follower) save() {
 		return
 	}
 	f.dirty, f.saving = false, true
-	status, s := f.status(), f.sync
+	status, s, trouble := f.status(), f.sync, f.outbox.Troubles()
 	go func() {
 		ctx, cancel := context.WithTimeout(f.ctx, callTimeout)
 		defer cancel()
 		err := f.drifts.write(ctx, s, data)
-		if _, _, other := f.drifts.agent.statuses.Update(ctx, s, func(all *schema.SyncStatus) { all.Drift = status }); err == nil {
+		if _, _, other := f.drifts.agent.statuses.Update(ctx, s, func(all *schema.SyncStatus) { all.Drift = status; troubles(all, trouble) }); err == nil {
 			err = other
 		}
 		if err != nil && ctx.Err() == nil {

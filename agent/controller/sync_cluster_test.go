@@ -152,9 +152,12 @@ func (w *world) drop(ctx context.Context, n *corev1.Namespace) {
 	}
 }
 
-// apply applies JSON as the administrator.
-func (w *world) apply(text string) error {
-	cmd := exec.CommandContext(w.Context(), os.Getenv("HEADGATE_TESTCLUSTER"), "kubectl", "apply", "--server-side", "-f", "-")
+// apply applies JSON or YAML as the administrator.
+func (w *world) apply(text string) error { return w.applyAs("kubectl", text) }
+
+// applyAs applies as a field manager, with force.
+func (w *world) applyAs(manager, text string) error {
+	cmd := exec.CommandContext(w.Context(), os.Getenv("HEADGATE_TESTCLUSTER"), "kubectl", "apply", "--server-side", "--force-conflicts", "--field-manager="+manager, "-f", "-")
 	cmd.Stdin = strings.NewReader(text)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w: %s", err, out)

@@ -30,11 +30,9 @@ type teller struct {
 	want verdict
 
 	// of the goroutine alone
-	client     *forge.Client
-	repository string
-	generation int64 // of the Sync that client is for
-	said       said
-	failures   int
+	host     host
+	said     said
+	failures int
 }
 
 func newTeller(a *Agent) *teller { return &teller{agent: a, wake: make(chan struct{}, 1)} }
@@ -108,13 +106,13 @@ func (t *teller) tell(ctx context.Context, s *schema.Sync, want verdict) time.Du
 	}
 	ctx, cancel := context.WithTimeout(ctx, tellTimeout)
 	defer cancel()
-	err := t.connect(ctx, s)
-	name := cmp.Or(s.Spec.Forge.Context, "headgate/"+s.Namespace+"/"+s.Name)
+	client, repository, err := t.host.connect(ctx, t.agent, s)
+	name := contextOf(s)
 	for _, v := range rest {
 		if err != nil {
 			break
 		}
-		err = t.client.SetStatus(ctx, t.repository, v.commit, forge.Status{Context: name, State: v.state, Description: v.text})
+		err = client.SetStatus(ctx, repository, v.commit, forge.Status{Context: name, State: v.state, Description: v.text})
 		if err == nil {
 			t.said.last = v
 		}
@@ -127,23 +125,38 @@ func (t *teller) tell(ctx context.Context, s *schema.Sync, want verdict) time.Du
 	t.agent.log.Debug("telling a Git host about a commit", "sync", ownerOf(s).String(), "error", err)
 	t.failures++
 	if !passes(err) {
-		t.client = nil // the Secret may be another one by then
+		t.host.forget()
 	}
 	return pauseAfter(err, t.failures, t.agent.now(), t.agent.jitter())
 }
 
-// connect sees to the client.
-func (t *teller) connect(ctx context.Context, s *schema.Sync) error {
-	if t.client != nil && t.generation == s.Generation {
-		return nil
-	}
-	client, repository, err := t.agent.Forge(ctx, s)
-	if err != nil {
-		return err
-	}
-	t.client, t.repository, t.generation = client, repository, s.Generation
-	return nil
+// contextOf is the name of a Sync's statuses at its host.
+func contextOf(s *schema.Sync) string {
+	return cmp.Or(s.Spec.Forge.Context, "headgate/"+s.Namespace+"/"+s.Name)
 }
+
+// host is the Git host of a Sync, with a client that remembers which statuses it has set. It is for one caller after the other.
+type host struct {
+	client     *forge.Client
+	repository string
+	generation int64 // of the Sync that client is for
+}
+
+// connect gives the client, and the repository's path there.
+func (h *host) connect(ctx context.Context, a *Agent, s *schema.Sync) (*forge.Client, string, error) {
+	if h.client != nil && h.generation == s.Generation {
+		return h.client, h.repository, nil
+	}
+	client, repository, err := a.Forge(ctx, s)
+	if err != nil {
+		return nil, "", err
+	}
+	h.client, h.repository, h.generation = client, repository, s.Generation
+	return client, repository, nil
+}
+
+// forget has the next call read the Secret again, which may be another one by then.
+func (h *host) forget() { h.client = nil }
 
 // admit says in the status what somebody must do something about. What passes by itself is not said.
 func (t *teller) admit(ctx context.Context, s *schema.Sync, err error) {

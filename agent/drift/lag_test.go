@@ -32,7 +32,7 @@ func TestLags(t *testing.T) {
 	} {
 		s := &schema.Sync{Spec: schema.SyncSpec{Suspend: c.suspend}, Status: schema.SyncStatus{Conditions: c.conditions}}
 		got := ""
-		for _, l := range Lags(s, now) {
+		for _, l := range Lags(s, now, LagAfter) {
 			got += l.Key
 		}
 		if got != c.want {

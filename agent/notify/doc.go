@@ -20,6 +20,8 @@ const (
 	Drift    Event = "drift"
 	Preview  Event = "preview"
 	Stale    Event = "stale"
+	// Test is no event of a Sync: somebody wants to know whether a receiver can be told. No filter keeps it back.
+	Test Event = "test"
 )
 
 // Phase is where an alert is in its life.
@@ -86,6 +88,9 @@ const (
 	TypeCommitStatus = "CommitStatus"
 	TypeEvent        = "Event"
 )
+
+// keeps tells whether a receiver shows which alerts are open, and so has to be told all of them, and again from time to time.
+func (r *Receiver) keeps() bool { return r.Type == TypeAlertmanager || r.Type == TypeCommitStatus }
 
 var ranks = map[string]int{Info: 1, Warning: 2, Critical: 3}
 

@@ -11,13 +11,13 @@ import (
 // Limits of an Outbox.
 const (
 	// PerMinute is how many notices a receiver gets in a minute; what is more is counted, and told in one summary at its end. An Alertmanager gets all,
-	// since it groups them itself.
+	// since it groups them itself, and so does a commit status, which shows only what is so.
 	PerMinute = 10
 	// MaxWaiting is how many notices wait for one receiver. What is more is counted in a summary.
 	MaxWaiting = 200
 	// MaxAge is how long a notice waits for a receiver that cannot be reached.
 	MaxAge = 24 * time.Hour
-	// MaxBatch is how many notices an Alertmanager gets at once.
+	// MaxBatch is how many notices an Alertmanager gets at once, or make one commit status.
 	MaxBatch = 64
 
 	refresh      = 2 * time.Minute // an alert that is not told again ends in an Alertmanager after five
@@ -25,6 +25,7 @@ const (
 	lastBackoff  = 5 * time.Minute
 	longestAfter = time.Hour
 	titles       = 5 // in a summary
+	summaryKey   = "summary"
 )
 
 // Outbox is what is to be sent to the receivers of one Sync. It belongs to one goroutine.
@@ -36,7 +37,7 @@ type Outbox struct {
 type Box struct {
 	// Waiting are the notices to send, the oldest first. There is one for each key.
 	Waiting []Notice `json:"waiting,omitempty"`
-	// Firing are the alerts that an Alertmanager was told of and that are open, by key: they are told again from time to time.
+	// Firing are the alerts that an Alertmanager or a commit status was told of and that are open, by key: they are told again from time to time.
 	Firing map[string]Notice `json:"firing,omitempty"`
 	// Told is when it was last told of them.
 	Told time.Time `json:"told,omitzero"`
@@ -73,7 +74,7 @@ func (o *Outbox) Add(now time.Time, n Notice, receivers []Receiver) bool {
 			continue
 		}
 		wanted = true
-		o.box(r.Name).add(now, n, r.Type == TypeAlertmanager)
+		o.box(r.Name).add(now, n, r.keeps())
 	}
 	return wanted
 }
@@ -133,6 +134,8 @@ func (b *Box) count(now time.Time, n *Notice) {
 type Batch struct {
 	Receiver Receiver
 	Notices  []Notice
+	// Open are the alerts that the receiver knows to be open once it has the batch, sorted by key. Only an Alertmanager and a commit status remember.
+	Open []Notice
 }
 
 // Due gives what is to be sent now: at most one batch for each receiver, none to one that is being sent to or to be left alone. Each is answered by Done.
@@ -144,9 +147,13 @@ func (o *Outbox) Due(now time.Time, receivers []Receiver) []Batch {
 			continue
 		}
 		b.expire(now)
-		if notices := b.next(now, r.Type == TypeAlertmanager); notices != nil {
+		if notices := b.next(now, r.keeps()); notices != nil {
 			b.sending = notices
-			out = append(out, Batch{Receiver: r, Notices: notices})
+			batch := Batch{Receiver: r, Notices: notices}
+			if r.keeps() {
+				batch.Open = b.open(notices)
+			}
+			out = append(out, batch)
 		}
 	}
 	return out
@@ -229,7 +236,7 @@ func (s *Summary) notice(now time.Time) Notice {
 		parts = append(parts, fmt.Sprintf("%s: %d", what, s.Count[what]))
 	}
 	n := Notice{
-		Key: "summary", Event: Drift, Phase: Noted, Severity: s.Worst, Cluster: s.About, Sync: s.Sync, Opened: s.Since, At: now,
+		Key: summaryKey, Event: Drift, Phase: Noted, Severity: s.Worst, Cluster: s.About, Sync: s.Sync, Opened: s.Since, At: now,
 		Title: fmt.Sprintf("%d more notices about Sync %s since %s", total, s.Sync, s.Since.UTC().Format("15:04:05")),
 		Lines: append([]string{strings.Join(parts, ", ")}, s.Titles...),
 	}
@@ -258,7 +265,7 @@ func (o *Outbox) Done(now time.Time, batch Batch, err error) {
 		b.Error = err.Error()
 		return
 	}
-	if batch.Receiver.Type == TypeAlertmanager {
+	if batch.Receiver.keeps() {
 		b.told(now, sent)
 	}
 }
@@ -293,19 +300,35 @@ func same(a, b Notice) bool {
 	return a.Key == b.Key && a.Phase == b.Phase && a.At.Equal(b.At) && a.Title == b.Title && slices.Equal(a.Lines, b.Lines)
 }
 
-// told remembers which alerts are open in an Alertmanager.
-func (b *Box) told(now time.Time, sent []Notice) {
-	for _, n := range sent {
+// after gives the alerts that are open once some notices were told.
+func after(firing map[string]Notice, told []Notice) map[string]Notice {
+	out := maps.Clone(firing)
+	for _, n := range told {
 		switch n.Phase {
 		case Opened, Updated:
-			if b.Firing == nil {
-				b.Firing = map[string]Notice{}
+			if out == nil {
+				out = map[string]Notice{}
 			}
-			b.Firing[n.Key] = n
+			out[n.Key] = n
 		case Resolved:
-			delete(b.Firing, n.Key)
+			delete(out, n.Key)
 		}
 	}
+	return out
+}
+
+func (b *Box) open(told []Notice) []Notice {
+	firing := after(b.Firing, told)
+	var out []Notice
+	for _, key := range slices.Sorted(maps.Keys(firing)) {
+		out = append(out, firing[key])
+	}
+	return out
+}
+
+// told remembers which alerts are open in an Alertmanager.
+func (b *Box) told(now time.Time, sent []Notice) {
+	b.Firing = after(b.Firing, sent)
 	if len(sent) >= len(b.Firing) {
 		b.Told = now
 	}

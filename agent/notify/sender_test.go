@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -11,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // sink is a receiver that writes down what it gets.
@@ -191,15 +194,18 @@ func equal(a, b map[string]string) bool {
 	return len(a) == len(b)
 }
 
-type recorder struct{ got []string }
+type recorder struct {
+	got    []string
+	answer error
+}
 
 func (r *recorder) Event(sync string, good bool, reason, text string) {
 	r.got = append(r.got, sync+" "+reason+" "+map[bool]string{true: "good ", false: "bad "}[good]+text)
 }
 
-func (r *recorder) SetStatus(_ context.Context, sync, revision, state, description string) error {
-	r.got = append(r.got, sync+" "+revision+" "+state+" "+description)
-	return nil
+func (r *recorder) SetStatus(_ context.Context, v Verdict) error {
+	r.got = append(r.got, string(v.Event)+" "+v.Revision+" "+map[bool]string{true: "good ", false: "bad "}[v.Good]+v.Text)
+	return r.answer
 }
 
 func TestInsideTheCluster(t *testing.T) {
@@ -213,14 +219,57 @@ func TestInsideTheCluster(t *testing.T) {
 	if r.got[0] != "team-a/shop DriftResolved good [drift] a resolved" || len(r.got[1]) > 1100 || !strings.HasPrefix(r.got[1], "team-a/shop DriftOpened bad ") || r.got[2] != "a/b Deployed good [deployed] live" {
 		t.Error(r.got)
 	}
-	r.got = nil
-	if err := (CommitStatus{r}).Send(t.Context(), Address{}, Batch{Notices: []Notice{deployed}}); err != nil {
-		t.Fatal(err)
+}
+
+// TestCommitStatus carries alerts to a Git host: a status is bad as long as one is open, whatever was told last.
+func TestCommitStatus(t *testing.T) {
+	r := &recorder{}
+	p := newPost(t, TypeCommitStatus)
+	p.receivers[0].Events = []Event{Drift, Deployed, Failed}
+	p.answer = func(b Batch) error { return (CommitStatus{r}).Send(t.Context(), Address{}, b) }
+	check := func(want ...string) {
+		t.Helper()
+		p.pass(0)
+		if diff := cmp.Diff(want, r.got); diff != "" {
+			t.Errorf("wanted (-), got (+):\n%s", diff)
+		}
+		r.got = nil
 	}
-	if err := (CommitStatus{r}).Send(t.Context(), Address{}, Batch{Receiver: Receiver{Template: "a\n{{.Phase}}"}, Notices: []Notice{notice("a", Opened, start)}}); err != nil {
-		t.Fatal(err)
+	p.add("a", Opened)
+	check("drift  bad a opened")
+	p.add("b", Opened)
+	p.add("b", Updated) // it was not told yet, so that this is its begin
+	check("drift  bad 2 alerts are open, one of them: b updated")
+	p.add("b", Resolved)
+	p.restart()
+	check("drift  bad a opened")
+	p.pass(5 * time.Minute) // the applied commit may be another one by then
+	check("drift  bad a opened", "drift  bad a opened")
+	p.add("a", Resolved)
+	check("drift  good a resolved")
+	for _, n := range []Notice{
+		{Key: "1", Event: Failed, Phase: Noted, Severity: Warning, Revision: "main@sha1:1", Title: "1 is refused"},
+		{Key: "2", Event: Deployed, Phase: Noted, Severity: Info, Revision: "main@sha1:2", Title: "2 is\nlive"},
+	} {
+		n.At = p.now
+		p.box.Add(p.now, n, p.receivers)
 	}
-	if r.got[0] != "a/b main@sha1:1 success live" || r.got[1] != "team-a/shop  failure a opened" {
+	check("failed main@sha1:1 bad 1 is refused", "deployed main@sha1:2 good 2 is live")
+	if !p.box.Empty() {
+		t.Error("something is left")
+	}
+
+	batch := Batch{Receiver: Receiver{Template: "{{.Nothing}}"}, Notices: []Notice{notice("a", Opened, start)}}
+	var e *SendError
+	if err := (CommitStatus{r}).Send(t.Context(), Address{}, batch); !errors.As(err, &e) || !e.Permanent {
+		t.Errorf("a template that is none: %v", err)
+	}
+	batch.Receiver.Template = "a\n{{.Phase}}"
+	r.answer = fmt.Errorf("asking: %w", &SendError{Message: "later", After: time.Minute})
+	if err := (CommitStatus{r}).Send(t.Context(), Address{}, batch); !errors.As(err, &e) || e.After != time.Minute {
+		t.Errorf("a host that is asked too often: %v", err)
+	}
+	if r.got[0] != "drift  good a opened" { // nothing is open in what the batch says
 		t.Error(r.got)
 	}
 }

@@ -6,7 +6,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -198,35 +201,92 @@ func marshal(v any) ([]byte, error) {
 	return body, nil
 }
 
-// Setter sets the status of the commit that a Sync applied, at its Git host.
-type Setter interface {
-	// SetStatus takes one of pending, success and failure, and a line of text.
-	SetStatus(ctx context.Context, sync, revision, state, description string) error
+// Verdict is what is said about a commit.
+type Verdict struct {
+	// Event is what it is about: each has a status of its own.
+	Event Event
+	// Revision is the commit's; empty: the one that is applied.
+	Revision string
+	// Good tells whether all is well.
+	Good bool
+	// Text is a line.
+	Text string
 }
 
-// CommitStatus tells a Git host. Its status says what the Sync's drift is; how far a commit is, is another one.
+// Setter sets the status of a commit of a Sync at its Git host.
+type Setter interface {
+	// SetStatus does so within Timeout. An error that is a *SendError is passed on.
+	SetStatus(ctx context.Context, v Verdict) error
+}
+
+// CommitStatus tells a Git host. How far a commit is, is another status.
 type CommitStatus struct{ Setter Setter }
 
-// Send sets the status of the last of the notices.
+// Send sets a status for each event of the notices: bad as long as an alert about it is open.
 func (s CommitStatus) Send(ctx context.Context, _ Address, batch Batch) error {
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
-	n := &batch.Notices[len(batch.Notices)-1]
-	state := "success"
-	if n.Phase == Opened || n.Phase == Updated || n.Event == Failed {
-		state = "failure"
+	all, err := verdicts(&batch)
+	if err != nil {
+		return &SendError{Message: err.Error(), Permanent: true}
 	}
-	description := n.Title
-	if batch.Receiver.Template != "" {
-		var err error
-		if description, err = text(&batch.Receiver, n); err != nil {
-			return &SendError{Message: err.Error(), Permanent: true}
+	for _, v := range all {
+		if err := s.Setter.SetStatus(ctx, v); err != nil {
+			var own *SendError
+			if errors.As(err, &own) {
+				return own
+			}
+			return &SendError{Message: err.Error()}
 		}
 	}
-	if err := s.Setter.SetStatus(ctx, n.Sync, n.Revision, state, strings.Join(strings.Fields(description), " ")); err != nil {
-		return &SendError{Message: err.Error()}
-	}
 	return nil
+}
+
+// verdicts gives what a batch says about commits, in the order of its notices.
+func verdicts(batch *Batch) ([]Verdict, error) {
+	var out []Verdict
+	for i := range batch.Notices {
+		n := &batch.Notices[i]
+		var open []Notice
+		for _, o := range batch.Open {
+			if o.Event == n.Event {
+				open = append(open, o)
+			}
+		}
+		v := Verdict{Event: n.Event, Good: len(open) == 0 && n.Event != Failed && n.Key != summaryKey} // a summary counts what nobody was told
+		if n.Phase == Noted && (n.Event == Deployed || n.Event == Failed) {
+			v.Revision = n.Revision
+		}
+		about := n
+		if len(open) > 0 {
+			about = &open[len(open)-1]
+		}
+		text, err := lineOf(&batch.Receiver, about)
+		if err != nil {
+			return nil, err
+		}
+		if v.Text = text; len(open) > 1 {
+			v.Text = fmt.Sprintf("%d alerts are open, one of them: %s", len(open), text)
+		}
+		if known := slices.IndexFunc(out, func(o Verdict) bool { return o.Event == v.Event && o.Revision == v.Revision }); known >= 0 {
+			out[known] = v
+			continue
+		}
+		out = append(out, v)
+	}
+	return out, nil
+}
+
+// lineOf gives a notice in a line.
+func lineOf(r *Receiver, n *Notice) (string, error) {
+	out := n.Title
+	if r.Template != "" {
+		var err error
+		if out, err = text(r, n); err != nil {
+			return "", err
+		}
+	}
+	return strings.Join(strings.Fields(out), " "), nil
 }
 
 // Recorder makes Kubernetes Events about a Sync.

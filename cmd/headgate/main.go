@@ -54,7 +54,8 @@ func run(ctx context.Context, s streams, args []string) int {
 		return exitFine
 	}
 	code := codeOf(err)
-	if !errors.Is(err, errSaid) && !errors.Is(err, cluster.ErrNotLive) && !errors.Is(err, cluster.ErrDiffers) {
+	if !errors.Is(err, errSaid) && !errors.Is(err, cluster.ErrNotLive) && !errors.Is(err, cluster.ErrDiffers) &&
+		!errors.Is(err, cluster.ErrNotDelivered) {
 		style := term.StyleOf(s.err, s.getenv)
 		text := schema.Printable(err.Error())
 		if style.Interactive { // a program that reads it has a line for each error
@@ -87,7 +88,7 @@ func codeOf(err error) int {
 	switch {
 	case errors.As(err, &usage), errors.As(err, &wrong):
 		return exitUsage
-	case errors.As(err, &nothing), errors.Is(err, cluster.ErrNotLive), errors.Is(err, cluster.ErrDiffers):
+	case errors.As(err, &nothing), errors.Is(err, cluster.ErrNotLive), errors.Is(err, cluster.ErrDiffers), errors.Is(err, cluster.ErrNotDelivered):
 		return exitInput
 	case errors.As(err, &input), errors.As(err, &notFound), errors.As(err, &link), errors.As(err, &tooBig), errors.Is(err, agent.ErrEmpty):
 		return exitInput
@@ -109,6 +110,7 @@ func rootCommand(s streams) *cobra.Command {
   headgate explain       say which route and backend take a request, and why
   headgate diff          say what a change does to traffic and objects
   headgate drift         show what others changed of what Git says, and answer it
+  headgate notify test   find out whether those who are to be told can be
   headgate install       print what is to be applied to have headgate in a cluster
   headgate controller    run the controller of a cluster's Gateways, in its pod
   headgate proxy         run one Envoy of a Gateway, in its pod

@@ -13,13 +13,16 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/go-logr/logr"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 )
 
 // options are what the command line says.
 type options struct {
 	tool, headgate, image, out string
 	sizes, syncs               []int
-	rounds, gateways           int
+	rounds, gateways, drifting int
 	steady                     time.Duration
 	keep                       bool
 }
@@ -33,10 +36,12 @@ func main() {
 	sizes := flag.String("sizes", "100,1000,5000", "numbers of routes that are written by hand, ascending; empty: that is not measured")
 	syncs := flag.String("syncs", "100,1000", "numbers of routes that a Sync brings, ascending; empty: that is not measured")
 	flag.IntVar(&o.rounds, "rounds", 100, "changes of a kind for each number of routes")
+	flag.IntVar(&o.drifting, "drift", 1000, "owned objects for the figures of drift; 0 leaves them out")
 	flag.IntVar(&o.gateways, "gateways", 5, "Gateways that are created, one after the other")
 	flag.DurationVar(&o.steady, "steady", time.Minute, "how long one change a second is made")
 	flag.BoolVar(&o.keep, "keep", false, "leave everything in the cluster afterwards")
 	flag.Parse()
+	ctrllog.SetLogger(logr.Discard())
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	err := o.parse(*sizes, *syncs)
@@ -50,6 +55,9 @@ func main() {
 }
 
 func (o *options) parse(sizes, syncs string) (err error) {
+	if o.drifting < 0 {
+		return fmt.Errorf("-drift %d: expected a number of objects, 0 for none", o.drifting)
+	}
 	if o.sizes, err = ascending("-sizes", sizes); err != nil {
 		return err
 	}
@@ -99,7 +107,23 @@ func run(ctx context.Context, o options) (err error) {
 	if err := c.install(ctx); err != nil {
 		return fmt.Errorf("installing headgate: %w", err)
 	}
-	say("%d Gateways, one after the other", o.gateways)
+	if o.drifting > 0 {
+		if err := c.drift(ctx, r); err != nil {
+			return fmt.Errorf("measuring drift: %w", err)
+		}
+		if len(o.sizes)+len(o.syncs) == 0 {
+			return nil
+		}
+		if err := c.install(ctx); err != nil { // so that the figures below are of a process that has done nothing else
+			return fmt.Errorf("installing headgate again: %w", err)
+		}
+	}
+	return c.routing(ctx, r)
+}
+
+// routing measures everything about Gateways and routes.
+func (c *cluster) routing(ctx context.Context, r *report) error {
+	say("%d Gateways, one after the other", c.gateways)
 	if err := c.gatewayTimes(ctx, r); err != nil {
 		return fmt.Errorf("creating Gateways: %w", err)
 	}
@@ -109,7 +133,7 @@ func run(ctx context.Context, o options) (err error) {
 	if err := c.measureSyncs(ctx, r); err != nil {
 		return fmt.Errorf("following Git: %w", err)
 	}
-	for _, n := range o.sizes {
+	for _, n := range c.sizes {
 		if err := c.measure(ctx, r, n); err != nil {
 			return fmt.Errorf("with %d routes: %w", n, err)
 		}

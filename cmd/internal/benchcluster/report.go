@@ -20,6 +20,8 @@ type report struct {
 	Sizes      []*size `json:"sizes"`
 	// Syncs are of commits, where the others are of objects that are written by hand.
 	Syncs []*commits `json:"syncs"`
+	// Drift is nil where it was not measured.
+	Drift *driftFigures `json:"drift,omitempty"`
 }
 
 // size is what was measured with one number of routes. Times are in milliseconds, memory in MiB, CPU in cores or milliseconds.
@@ -85,6 +87,9 @@ func (r *report) write(path string) error {
 
 // table has a row for each figure and a column for each number of routes.
 func (r *report) table() string {
+	if len(r.Sizes)+len(r.Syncs) == 0 {
+		return r.Drift.text()
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "Gateway created → serves: p50 %.0f ms, max %.0f; → programmed: p50 %.0f ms, max %.0f (%d Gateways)\n\n",
 		r.Gateways.P50, r.Gateways.Max, r.Programmed.P50, r.Programmed.Max, r.Gateways.Rounds)
@@ -92,7 +97,7 @@ func (r *report) table() string {
 		b.WriteString(r.commits())
 	}
 	if len(r.Sizes) == 0 {
-		return b.String()
+		return b.String() + r.Drift.text()
 	}
 	row := func(name string, cell func(*size) string) {
 		fmt.Fprintf(&b, "| %s |", name)
@@ -116,7 +121,7 @@ func (r *report) table() string {
 	row("PID 1 memory, MiB", func(s *size) string { return fmt.Sprintf("%.1f", s.PID1) })
 	row("controller at one change a second (idle), cores", func(s *size) string { return fmt.Sprintf("%.3f (%.3f)", s.SteadyCores, s.IdleCores) })
 	row("time series of a proxy (Services with traffic)", func(s *size) string { return fmt.Sprintf("%d (%d)", s.Series, s.WithTraffic) })
-	return b.String()
+	return b.String() + r.Drift.text()
 }
 
 func spread(t times) string { return fmt.Sprintf("%.1f (%.1f)", t.P50, t.P99) }

@@ -37,6 +37,19 @@ func TestTableOfSyncs(t *testing.T) {
 	}
 }
 
+func TestDriftAlone(t *testing.T) {
+	o := options{rounds: 2, gateways: 1, drifting: 10}
+	if err := o.parse("", ""); err != nil || len(o.sizes) != 0 {
+		t.Errorf("drift alone: %v, %v", o.sizes, err)
+	}
+	r := report{Drift: &driftFigures{Objects: 10, Detected: times{P50: 12, P99: 56.4}, Watched: 5000, Memory: 31.2, Idle: .0042}}
+	for _, want := range []string{"with 10 owned objects", "| edit → there is a record | 12 (56) |\n", "A Sync of 5000 objects, all watched, costs 31 MiB and 0.004 cores"} {
+		if got := r.table(); !strings.Contains(got, want) {
+			t.Errorf("the table has no %q:\n%s", want, got)
+		}
+	}
+}
+
 func TestSizes(t *testing.T) {
 	for text, want := range map[string]int{"5": 1, "100, 1000": 2, "": 0, "0": -1, "10,5": -1, "x": -1} {
 		o := options{rounds: 2, gateways: 1}

@@ -72,7 +72,7 @@ func newWorld(t *testing.T, namespace string) *world {
 		Client:     client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}}}},
 	})
 	w.must(err)
-	_, err = controller.Add(m, controller.Options{Log: slog.New(slog.DiscardHandler), Cache: t.TempDir(), Only: []string{namespace}})
+	_, err = controller.Add(m, controller.Options{Log: slog.New(slog.DiscardHandler), Cache: t.TempDir(), Only: []string{namespace}, NotifyLocal: true})
 	w.must(err)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

@@ -30,7 +30,7 @@ func (p Program) teller() syncs.Teller {
 func Commands(p Program) []*cobra.Command {
 	all := []*cobra.Command{
 		createCommand(p), getCommand(p), statusCommand(p), historyCommand(p), syncCommand(p), rollbackCommand(p),
-		suspendCommand(p), resumeCommand(p), driftCommand(p),
+		suspendCommand(p), resumeCommand(p), driftCommand(p), notifyCommand(p),
 	}
 	for _, c := range all {
 		c.GroupID = Group

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,6 +22,7 @@ import (
 
 	agentcontroller "headgate.dev/agent/controller"
 	"headgate.dev/agent/drift"
+	"headgate.dev/cmd/internal/term"
 	"headgate.dev/schema"
 )
 
@@ -208,12 +210,17 @@ func driftText(d drifted, now time.Time) string {
 			if !r.Open() {
 				state = "over"
 			}
-			fmt.Fprintf(&b, "%s · Sync %s/%s · %s\n", r.Object, d.sync.Namespace, d.sync.Name, state)
+			line(&b, 0, fmt.Sprintf("%s · Sync %s/%s · %s", r.Object, d.sync.Namespace, d.sync.Name, state))
 		}
-		fmt.Fprintf(&b, "  %s\n", schema.Printable(r.Text()))
-		fmt.Fprintf(&b, "  %s\n", schema.Printable(recordState(r, now)))
+		line(&b, 2, r.Text())
+		line(&b, 2, recordState(r, now))
 	}
 	return b.String()
+}
+
+// line writes a text as wide as is usual.
+func line(w io.Writer, indent int, text string) {
+	fmt.Fprint(w, term.Fit(indent, [][]string{{schema.Printable(text)}}))
 }
 
 func recordState(r *drift.Record, now time.Time) string {
@@ -246,7 +253,7 @@ func (f *driftFlags) show(_ context.Context, p Program, _ client.Client, d drift
 			if !b.Time.IsZero() {
 				at = b.Time.UTC().Format("2006-01-02 15:04:05")
 			}
-			fmt.Fprintf(p.Out, "  %s: %s %s, %s\n", schema.Printable(d.records[i].Path), schema.Printable(b.String()), strings.ToLower(b.Operation), at)
+			line(p.Out, 2, fmt.Sprintf("%s: %s %s, %s", d.records[i].Path, b.String(), strings.ToLower(b.Operation), at))
 		}
 	}
 	return nil
@@ -274,7 +281,7 @@ func (f *driftFlags) correct(ctx context.Context, p Program, api client.Client, 
 	if err := api.Patch(ctx, d.sync, client.RawPatch(types.MergePatchType, patch)); err != nil {
 		return fmt.Errorf("asking for the correction of %s: %w", id, err)
 	}
-	fmt.Fprintf(p.Out, "asked to put %s back; headgate drift show says what came of it\n", id)
+	line(p.Out, 0, fmt.Sprintf("asked to put %s back; headgate drift show says what came of it", id))
 	return nil
 }
 
@@ -307,7 +314,8 @@ func (f *driftFlags) ignore(ctx context.Context, p Program, api client.Client, d
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(p.Out, "Sync %s/%s has a rule in spec.drift.rules; where the Sync itself is in Git, write it there:\n  - %s\n", d.sync.Namespace, d.sync.Name, text)
+	line(p.Out, 0, fmt.Sprintf("Sync %s/%s has a rule in spec.drift.rules; where the Sync itself is in Git, write it there:", d.sync.Namespace, d.sync.Name))
+	fmt.Fprintf(p.Out, "  - %s\n", text)
 	return nil
 }
 

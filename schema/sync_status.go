@@ -54,6 +54,10 @@ type SyncStatus struct {
 	//
 	// +optional
 	Drift *SyncDriftStatus `json:"drift,omitempty"`
+	// Previews is about the previews, where spec.previews asks for some.
+	//
+	// +optional
+	Previews *SyncPreviewsStatus `json:"previews,omitempty"`
 	// History of the last commits, the newest first.
 	//
 	// Limits: at most 20.

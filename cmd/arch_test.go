@@ -64,6 +64,8 @@ var table = []row{
 		"events and policy in, records and actions out; which fields are left to others, and whose an object is, are plan's words"},
 	{"agent/preview", pure, []string{"render/object", "schema"},
 		"the same for pull requests in a cluster and for branches in `up`"},
+	{"agent/preview/life", pure, []string{"agent/preview"},
+		"which previews there are to be is decided from what a host said, without asking it; of preview it takes how branches are called"},
 	{"agent/forge", edge, nil,
 		"speaks with Git hosts about commits and texts; what they mean is decided elsewhere"},
 	{"agent/notify", edge, nil,

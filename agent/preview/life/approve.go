@@ -10,8 +10,8 @@ import (
 const (
 	// shortestPrefix is how many digits of a commit approve it.
 	shortestPrefix = 7
-	// skew is how far behind ours the clock of the host may be.
-	skew = 5 * time.Second
+	// skew is what the times of comments may lack: hosts cut them to whole seconds.
+	skew = time.Second
 	// settled is how long a head must have been there before a label approves it, when it is not the first one: whoever set the label may still have had the one
 	// before in front of them.
 	settled = 30 * time.Second

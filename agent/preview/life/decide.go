@@ -59,7 +59,9 @@ func newDecider(w *World) *decider {
 	for i := range w.Subjects {
 		d.subjects = append(d.subjects, &w.Subjects[i])
 	}
-	slices.SortStableFunc(d.subjects, func(a, b *Subject) int { return cmp.Or(cmp.Compare(a.Number, b.Number), strings.Compare(a.Branch, b.Branch)) })
+	slices.SortStableFunc(d.subjects, func(a, b *Subject) int {
+		return cmp.Or(cmp.Compare(a.Number, b.Number), strings.Compare(a.Branch, b.Branch))
+	})
 	d.subjects = slices.CompactFunc(d.subjects, func(a, b *Subject) bool { return a.Number == b.Number && a.Branch == b.Branch })
 	d.name()
 	d.approve()
@@ -78,7 +80,7 @@ func (d *decider) occupy(author string, there, ending int) {
 func (d *decider) keep(p *Preview) {
 	s := d.byName[p.Name]
 	if p.Ending {
-		d.endedByHand(p, s)
+		d.endedByHand(p)
 		return
 	}
 	if why := d.ends(p, s); why != "" {
@@ -122,11 +124,11 @@ func (d *decider) end(p *Preview, why string) {
 
 // tooOld says why a preview has lived long enough, to the person who looks for it and for the log; empty when it has not.
 func (d *decider) tooOld(p *Preview, s *Subject) (advice, why string) {
-	if p.Pin || !d.Current || p.Commit != s.Head {
+	if p.Pin || !d.Current {
 		return "", ""
 	}
 	switch {
-	case d.Now.Sub(p.Pushed) > d.Rules.TTL:
+	case p.Commit == s.Head && d.Now.Sub(p.Pushed) > d.Rules.TTL:
 		why = "nothing was pushed for " + short(d.Rules.TTL) + " (previews.ttl)"
 	case d.Now.Sub(p.Created) > d.Rules.MaxAge:
 		why = "it was there for " + short(d.Rules.MaxAge) + " (previews.maxAge)"
@@ -156,16 +158,13 @@ func (d *decider) update(p *Preview, s *Subject) {
 }
 
 // endedByHand remembers that somebody deleted a preview, so that it does not come back with the same commit.
-func (d *decider) endedByHand(p *Preview, s *Subject) {
+func (d *decider) endedByHand(p *Preview) {
 	_, over := d.Over[p.Name]
 	if p.Ours || over || d.Rules.Branches != (p.Number == 0) {
 		return
 	}
 	a := Absence{Name: p.Name, Number: p.Number, Branch: p.Branch, Author: p.Author, Commit: p.Commit, Seen: p.Pushed, Reason: Ended, Message: endedText}
-	if s != nil && s.Head != p.Commit {
-		a.Previous = "" // another head: admit says what is of that
-	}
-	d.now[p.Name] = &a
+	d.now[p.Name] = &a // if the head is another one by now, admit says what is of that
 }
 
 const endedText = "somebody ended it; the next push brings it back"
@@ -173,7 +172,7 @@ const endedText = "somebody ended it; the next push brings it back"
 // admit decides about a subject without a preview.
 func (d *decider) admit(s *Subject) {
 	name := d.names[s]
-	if d.Rules.excluded(s) != "" {
+	if _, over := d.Over[name]; over || d.Rules.excluded(s) != "" {
 		return
 	}
 	if p := d.have[name]; p != nil && !p.Ending && !d.ending(name) {
@@ -286,7 +285,7 @@ func (d *decider) pushed(s *Subject) time.Time {
 func (d *decider) remember() {
 	for name, a := range d.before {
 		_, over := d.Over[name]
-		if d.now[name] == nil && !over && d.byName[name] == nil && d.Rules.Branches == (a.Number == 0) {
+		if d.now[name] == nil && !over && d.stays(a) {
 			d.now[name] = a
 		}
 	}
@@ -296,6 +295,15 @@ func (d *decider) remember() {
 	slices.SortFunc(d.Decision.Absences, func(a, b Absence) int {
 		return cmp.Or(cmp.Compare(rank(&a), rank(&b)), cmp.Compare(a.Number, b.Number), strings.Compare(a.Name, b.Name))
 	})
+}
+
+// stays tells whether what was known of a name is so still, though nothing was decided of it.
+func (d *decider) stays(a *Absence) bool {
+	s := d.byName[a.Name]
+	if s == nil {
+		return d.Rules.Branches == (a.Number == 0)
+	}
+	return a.lasts() && a.Commit == s.Head && d.have[a.Name] == nil && d.Rules.excluded(s) != ""
 }
 
 func rank(a *Absence) int {

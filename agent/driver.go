@@ -36,6 +36,9 @@ type World struct {
 	// Applied may be nil. It is told each apply that changed something, or that was the first since the start, in the
 	// order in which they happened. It must not wait.
 	Applied func(Applied)
+	// Previewed may be nil. It is told how a preview is doing whenever that is another thing than before, from the goroutine of that preview, in
+	// order; and once for each preview after a start. It must not wait.
+	Previewed func(PreviewReport)
 	// Now is the clock.
 	Now func() time.Time
 	Log *slog.Logger

@@ -44,6 +44,8 @@ type Options struct {
 	Policy func(context.Context, agent.Candidate) error
 	// Applied are told each apply that changed something, and the first of each Sync since the start. They must not wait.
 	Applied []func(agent.Applied)
+	// Previewed are told how each preview is doing (agent.World.Previewed). They must not wait.
+	Previewed []func(agent.PreviewReport)
 	// Cluster is the name of the cluster in what people are told; may be empty.
 	Cluster string
 	// NotifyLocal lets receivers be at loopback and link-local addresses. Only for tests.
@@ -107,6 +109,7 @@ func Add(m manager.Manager, o Options) (*Agent, error) {
 		Limits:         o.Limits,
 		Policy:         o.Policy,
 		Applied:        a.applied,
+		Previewed:      a.previewed,
 		Now:            a.now,
 		Log:            o.Log,
 	}
@@ -274,6 +277,17 @@ func (a *Agent) Hear(f func(agent.Applied)) { a.options.Applied = append(a.optio
 func (a *Agent) applied(p agent.Applied) {
 	for _, tell := range a.options.Applied {
 		tell(p)
+	}
+}
+
+// HearPreviews adds somebody to those who are told how previews are doing, as Options.Previewed. It is for before the start.
+func (a *Agent) HearPreviews(f func(agent.PreviewReport)) {
+	a.options.Previewed = append(a.options.Previewed, f)
+}
+
+func (a *Agent) previewed(r agent.PreviewReport) {
+	for _, tell := range a.options.Previewed {
+		tell(r)
 	}
 }
 

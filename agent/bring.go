@@ -109,6 +109,7 @@ func (d *Driver) bring(ctx context.Context, c *git.Commit, t Trigger) error {
 		return d.applyProblem(c, err)
 	}
 	a.Took, a.Applied = applied.Sub(a.Seen), true
+	d.production.Store(&Production{Commit: c.Hash, Set: set})
 	d.tell(c, set, result)
 	first, before := d.set == nil, d.kept
 	d.set, d.commit, d.kept = set, c, c.Revision

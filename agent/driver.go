@@ -96,7 +96,8 @@ type Driver struct {
 	handle  *Handle // nil: no repository is in use
 	inputs  *inputs // nil: to be read
 
-	shown atomic.Pointer[recipe] // the last one, for Render
+	shown      atomic.Pointer[recipe]     // the last one, for Render
+	production atomic.Pointer[Production] // the last apply, for Production
 
 	renderer *render.Renderer // nil: not needed for long
 	used     time.Time        // when renderer was used last

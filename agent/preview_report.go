@@ -20,8 +20,8 @@ type PreviewReport struct {
 	Commit, Base string
 	// Fork is set for a head that is not of the repository itself.
 	Fork bool
-	// Before is production, as it was applied last; After the same with the change in it, as far as it is not refused. Both are nil until
-	// the head was planned, and where it cannot be (Problem). They are shared: read them, never write to them, and do not keep them.
+	// Before is production, as it was applied last; After what a merge would make of it, with what is refused a preview. Both are nil until the head
+	// was planned, and where it cannot be (Problem). They are shared: read them, never write to them, and do not keep them.
 	Before, After *object.Set
 	// Sites are where the preview answers, by namespace and service; the URL is that of the first, empty by header alone.
 	Sites []preview.Site

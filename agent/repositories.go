@@ -48,11 +48,15 @@ type Handle struct {
 }
 
 // Use begins to use a source, until Release.
-func (r *Repositories) Use(src git.Source) (*Handle, error) {
+func (r *Repositories) Use(src git.Source) (*Handle, error) { return r.use(src, "") }
+
+// use is Use, with a store of its own for a purpose, so that nobody with another one waits behind it.
+func (r *Repositories) use(src git.Source, purpose string) (*Handle, error) {
 	text, err := json.Marshal(src)
 	if err != nil {
 		return nil, fmt.Errorf("reading the source of a repository: %w", err)
 	}
+	text = append(text, purpose...)
 	h := &Handle{all: r, key: sha256.Sum256(text), source: src}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -102,13 +106,9 @@ func (h *Handle) Resolve(ctx context.Context, since time.Time) (*git.Commit, err
 		return s.commit, s.err
 	}
 	began := h.all.Now()
-	if s.repo == nil {
-		repo, err := git.Open(h.source, h.all.Options)
-		if err != nil {
-			s.began, s.commit, s.err = began, nil, err
-			return nil, err
-		}
-		s.repo = repo
+	if err := h.open(); err != nil {
+		s.began, s.commit, s.err = began, nil, err
+		return nil, err
 	}
 	commit, err := s.repo.Resolve(ctx)
 	if ctx.Err() != nil {
@@ -116,6 +116,33 @@ func (h *Handle) Resolve(ctx context.Context, since time.Time) (*git.Commit, err
 	}
 	s.began, s.commit, s.err = began, commit, err
 	return commit, err
+}
+
+// open opens the repository. Whoever calls it has the turn.
+func (h *Handle) open() error {
+	if h.shared.repo != nil {
+		return nil
+	}
+	repo, err := git.Open(h.source, h.all.Options)
+	if err == nil {
+		h.shared.repo = repo
+	}
+	return err
+}
+
+// Fetch gives a commit by its id; see git.Repository.Fetch.
+func (h *Handle) Fetch(ctx context.Context, id string, refs ...string) (*git.Commit, error) {
+	s := h.shared
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting for the repository: %w", context.Cause(ctx))
+	}
+	if err := h.open(); err != nil {
+		return nil, err
+	}
+	return s.repo.Fetch(ctx, id, refs...)
 }
 
 // Descends tells whether a commit of the source has another one among its ancestors, or is that one.

@@ -57,6 +57,9 @@ var clusterPermissions = map[string]string{
 	"headgate.dev/syncs":        "get list patch watch",
 	"headgate.dev/syncs/status": "patch",
 
+	"headgate.dev/previews":        "get list patch watch",
+	"headgate.dev/previews/status": "patch",
+
 	"authentication.k8s.io/tokenreviews": "create",
 	"/pods":                              "get",
 	"/events":                            "create patch",

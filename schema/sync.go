@@ -34,6 +34,7 @@ const (
 // +kubebuilder:printcolumn:name="URL",type=string,priority=1,JSONPath=`.spec.url`
 // +kubebuilder:printcolumn:name="Suspended",type=boolean,priority=1,JSONPath=`.spec.suspend`
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63",message="the name is a label's value: 63 characters at most"
+// +kubebuilder:validation:XValidation:rule="!self.metadata.name.startsWith('preview.')",message="a name that begins with preview. is that of a preview's objects"
 type Sync struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`

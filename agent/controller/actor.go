@@ -72,13 +72,14 @@ func (x *actor) leaveLocked(t agent.Trigger) {
 	}
 }
 
-// update hands over the Sync as it is now. One that says something else, or is being deleted, ends the look that is under way.
-func (x *actor) update(s *schema.Sync) {
+// update hands over the Sync as it is now. One that says something else, or is being deleted, ends the look that is under way;
+// it tells whether it is one.
+func (x *actor) update(s *schema.Sync) (changed bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	before := x.sync
 	x.sync = s
-	changed := s.Generation != before.Generation || (s.DeletionTimestamp == nil) != (before.DeletionTimestamp == nil)
+	changed = s.Generation != before.Generation || (s.DeletionTimestamp == nil) != (before.DeletionTimestamp == nil)
 	asked := s.Annotations[schema.ReconcileRequest] != before.Annotations[schema.ReconcileRequest]
 	if changed && x.busy != nil {
 		x.busy()
@@ -86,6 +87,7 @@ func (x *actor) update(s *schema.Sync) {
 	if changed || asked {
 		x.leaveLocked(agent.Trigger{At: x.agent.now()})
 	}
+	return changed
 }
 
 // take gives the Sync and what there is to do.

@@ -19,6 +19,7 @@ import (
 
 	"headgate.dev/agent"
 	"headgate.dev/agent/apply"
+	"headgate.dev/agent/controller/previews"
 	"headgate.dev/agent/git"
 	"headgate.dev/agent/plan"
 	"headgate.dev/render"
@@ -63,6 +64,7 @@ type Agent struct {
 	statuses *Statuses
 	gate     *gate
 	drifts   *drifts
+	previews *previews.Previews
 	world    agent.World
 	options  Options
 	telling  chan struct{} // has room while another request to a Git host may be made
@@ -113,6 +115,9 @@ func Add(m manager.Manager, o Options) (*Agent, error) {
 		Now:            a.now,
 		Log:            o.Log,
 	}
+	a.previews = previews.New(previews.Config{
+		Manager: m, World: &a.world, Log: o.Log, Recorder: a.recorder, Production: a.production, Sync: a.get, Follows: a.follows, Patience: a.patience,
+	})
 	a.telling = make(chan struct{}, tellers)
 	a.world.Repositories.Options.App = appTokens
 	registerMetrics(a)
@@ -153,7 +158,7 @@ func (a *Agent) Start(ctx context.Context) error {
 		return err
 	}
 	a.log.Info("following Syncs", "workers", a.options.Workers)
-	<-ctx.Done()
+	a.previews.Run(ctx)
 	a.mu.Lock()
 	actors := a.actors
 	a.actors = map[plan.Owner]*actor{}
@@ -221,7 +226,9 @@ func (a *Agent) seen(o any) {
 		a.end(x)
 		a.actors[owner] = newActor(a, s, x.ended)
 	default:
-		x.update(s)
+		if x.update(s) {
+			a.previews.Changed(owner)
+		}
 	}
 }
 
@@ -235,9 +242,11 @@ func (a *Agent) gone(o any) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if x := a.actors[plan.Owner{Namespace: s.Namespace, Name: s.Name}]; x != nil {
+	owner := plan.Owner{Namespace: s.Namespace, Name: s.Name}
+	if x := a.actors[owner]; x != nil {
 		a.end(x)
 	}
+	a.previews.Changed(owner)
 }
 
 // end ends an actor. The lock is held.
@@ -275,6 +284,7 @@ func (a *Agent) release(owner plan.Owner) {
 func (a *Agent) Hear(f func(agent.Applied)) { a.options.Applied = append(a.options.Applied, f) }
 
 func (a *Agent) applied(p agent.Applied) {
+	a.previews.Changed(p.Owner)
 	for _, tell := range a.options.Applied {
 		tell(p)
 	}
@@ -330,8 +340,22 @@ func (a *Agent) get(owner plan.Owner) (*schema.Sync, error) {
 	return &s, nil
 }
 
-// exists tells whether a Sync is there. When that cannot be said, it is.
+// production gives what a Sync has applied last, for its previews.
+func (a *Agent) production(owner plan.Owner) *agent.Production {
+	a.mu.Lock()
+	x := a.actors[owner]
+	a.mu.Unlock()
+	if x == nil {
+		return nil
+	}
+	return x.driver.Production()
+}
+
+// exists tells whether a Sync, or a preview, is there. When that cannot be said, it is.
 func (a *Agent) exists(owner plan.Owner) bool {
+	if agent.IsPreviewOwner(owner) {
+		return a.previews.Exists(owner)
+	}
 	s, err := a.get(owner)
 	return s != nil || err != nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/format/config"
 
 	"headgate.dev/agent/git/internal/file"
+	"headgate.dev/agent/git/internal/refs"
 )
 
 // local is a repository read in place.
@@ -43,7 +44,7 @@ func openLocal(src Source) (*local, error) {
 	if err := l.checkFormat(); err != nil {
 		return nil, err
 	}
-	l.refs = localRefs{gitDir: l.gitDir, common: l.common, limit: l.limits.Refs}
+	l.refs = localRefs{&refs.Files{GitDir: l.gitDir, Common: l.common, Limit: l.limits.Refs}}
 	l.objects = newObjects(l.common)
 	return l, nil
 }
@@ -238,7 +239,7 @@ func (l *local) watch(ctx context.Context, _ Options) (<-chan struct{}, error) {
 func (l *local) refDirs() []string {
 	trees := []string{filepath.Join(l.common, "refs", "heads"), filepath.Join(l.common, "refs", "tags")}
 	for _, name := range l.ref.candidates() {
-		dir := filepath.Dir(filepath.Join(l.refs.dirOf(name), filepath.FromSlash(name)))
+		dir := filepath.Dir(filepath.Join(l.refs.DirOf(name), filepath.FromSlash(name)))
 		trees = append(trees, dir)
 	}
 	return trees

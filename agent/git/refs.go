@@ -1,17 +1,11 @@
 package git
 
 import (
-	"bytes"
 	"errors"
-	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
-	"headgate.dev/agent/git/internal/file"
+	"headgate.dev/agent/git/internal/refs"
 	"headgate.dev/agent/git/internal/version"
 )
 
@@ -24,15 +18,7 @@ type target struct {
 	absolute bool
 }
 
-// refName is what Git lets a reference be called, as far as it matters to a file system and a protocol line.
-var refName = regexp.MustCompile(`^refs(/[^/\x00-\x20\x7f~^:?*\[\\]+)+$`)
-
-func validRefName(name string) bool {
-	return refName.MatchString(name) && !strings.Contains(name, "..") && !strings.Contains(name, "/.") &&
-		!strings.HasSuffix(name, ".lock") && !strings.HasSuffix(name, ".")
-}
-
-var fullID = regexp.MustCompile(`^[0-9a-f]{40}$`)
+var fullID = refs.FullID
 
 // candidates gives the full names a Ref may mean, the most likely first. None for HEAD, a range and a commit.
 func (r Ref) candidates() []string {
@@ -56,132 +42,32 @@ func (r Ref) absolute() bool { return strings.HasPrefix(r.Name, "refs/") }
 // maybeCommit tells that a short name may also be a commit's id.
 func (r Ref) maybeCommit() bool { return r.Name != "" && !r.absolute() && hexID.MatchString(r.Name) }
 
-// localRefs reads the references of a repository on disk, in the files format.
-type localRefs struct {
-	gitDir, common string
-	limit          int64 // bytes of packed-refs
+// localRefs finds what is wanted among the references of a repository on disk.
+type localRefs struct{ *refs.Files }
 
-	stamp  string            // of packed-refs, when packed was filled
-	packed map[string]string // answers out of packed-refs; "" is "not there"
-}
-
-// dirOf gives where a reference lies: each linked work tree has some for itself.
-func (l *localRefs) dirOf(name string) string {
-	for _, p := range []string{"refs/bisect/", "refs/worktree/", "refs/rewritten/"} {
-		if strings.HasPrefix(name, p) {
-			return l.gitDir
-		}
-	}
-	if !strings.HasPrefix(name, "refs/") {
-		return l.gitDir
-	}
-	return l.common
+// below gives the ids of all references below a prefix, "refs/tags/", by their full names.
+func (l localRefs) below(prefix string) (map[string]string, error) {
+	found, err := l.Below(prefix)
+	return found, tooMany(err)
 }
 
 // read follows a reference to an id: full name of the last reference, id. An id of "" is a reference that does not exist.
-func (l *localRefs) read(name string) (ref, hash string, err error) {
-	for range 10 {
-		if name != "HEAD" && !validRefName(name) {
-			return name, "", nil
-		}
-		data, err := os.ReadFile(filepath.Join(l.dirOf(name), filepath.FromSlash(name)))
-		text := strings.TrimSpace(string(data))
-		next, symbolic := strings.CutPrefix(text, "ref:")
-		switch {
-		case err != nil && !isMissing(err):
-			return name, "", fmt.Errorf("reading reference %s: %w", name, err)
-		case err != nil || text == "":
-			hash, err := l.fromPacked(name)
-			return name, hash, err
-		case symbolic:
-			name = strings.TrimSpace(next)
-		case fullID.MatchString(text):
-			return name, text, nil
-		default:
-			return name, "", fmt.Errorf("reading reference %s: it holds %.60q, which is no commit id", name, text)
-		}
-	}
-	return name, "", fmt.Errorf("reading reference %s: references that point in a circle", name)
+func (l localRefs) read(name string) (ref, hash string, err error) {
+	ref, hash, err = l.Read(name)
+	return ref, hash, tooMany(err)
 }
 
-// isMissing: there is nothing of that name, or there is a directory, as for "refs/heads/a" beside "refs/heads/a/b".
-func isMissing(err error) bool {
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, file.ErrIsDir) || errors.Is(err, file.ErrNotDir) {
-		return true
-	}
-	return false
-}
-
-func (l *localRefs) fromPacked(name string) (string, error) {
-	path := filepath.Join(l.common, "packed-refs")
-	st, err := os.Stat(path)
-	if err != nil {
-		return "", nil // no packed references
-	}
-	stamp := fmt.Sprint(st.Size(), st.ModTime().UnixNano(), file.Inode(st))
-	if stamp != l.stamp {
-		l.packed, l.stamp = map[string]string{}, stamp
-	}
-	if hash, ok := l.packed[name]; ok {
-		return hash, nil
-	}
-	data, err := l.readPacked(path, st.Size())
-	if err != nil {
-		return "", err
-	}
-	hash := ""
-	line := []byte(" " + name + "\n")
-	if i := bytes.Index(data, line); i >= 40 && (i == 40 || data[i-41] == '\n') {
-		hash = string(data[i-40 : i])
-	}
-	l.packed[name] = hash
-	return hash, nil
-}
-
-func (l *localRefs) readPacked(path string, size int64) ([]byte, error) {
-	if size > l.limit {
-		return nil, &TooBigError{What: "reading " + path, Limit: l.limit, Unit: "bytes of references",
+func tooMany(err error) error {
+	var many *refs.TooManyError
+	if errors.As(err, &many) {
+		return &TooBigError{What: "reading " + many.Path, Limit: many.Limit, Unit: "bytes of references",
 			Hint: "delete references that are not needed, or raise the limit"}
 	}
-	data, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("reading packed references: %w", err)
-	}
-	return data, nil
-}
-
-// below gives the ids of all references below a prefix, "refs/tags/", by their full names.
-func (l *localRefs) below(prefix string) (map[string]string, error) {
-	refs := map[string]string{}
-	path := filepath.Join(l.common, "packed-refs")
-	if st, err := os.Stat(path); err == nil {
-		data, err := l.readPacked(path, st.Size())
-		if err != nil {
-			return nil, err
-		}
-		for line := range bytes.Lines(data) {
-			id, name, _ := bytes.Cut(bytes.TrimSpace(line), []byte(" "))
-			if bytes.HasPrefix(name, []byte(prefix)) && fullID.Match(id) {
-				refs[string(name)] = string(id)
-			}
-		}
-	}
-	root := filepath.Join(l.common, filepath.FromSlash(prefix))
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return nil // a directory that vanished holds no reference
-		}
-		name := prefix + filepath.ToSlash(strings.TrimPrefix(path, root+string(filepath.Separator)))
-		if _, hash, err := l.read(name); err == nil && hash != "" {
-			refs[name] = hash
-		}
-		return nil
-	})
-	return refs, err
+	return err
 }
 
 // resolve finds what the Ref means. The id may be a tag's. An ancestor is known by no reference.
-func (l *localRefs) resolve(r Ref, o *objects) (target, error) {
+func (l localRefs) resolve(r Ref, o *objects) (target, error) {
 	t, err := l.begin(r, o)
 	if err != nil || r.Back == "" {
 		return t, err
@@ -191,7 +77,7 @@ func (l *localRefs) resolve(r Ref, o *objects) (target, error) {
 }
 
 // begin finds where the way back of a Ref begins.
-func (l *localRefs) begin(r Ref, o *objects) (target, error) {
+func (l localRefs) begin(r Ref, o *objects) (target, error) {
 	switch {
 	case r.Commit != "":
 		return l.byID(r.Commit, o)
@@ -227,7 +113,7 @@ func (l *localRefs) begin(r Ref, o *objects) (target, error) {
 	return target{}, &NotFoundError{Ref: strings.Join(names, " or ")}
 }
 
-func (l *localRefs) head() (target, error) {
+func (l localRefs) head() (target, error) {
 	ref, hash, err := l.read("HEAD")
 	switch {
 	case err != nil:
@@ -242,7 +128,7 @@ func (l *localRefs) head() (target, error) {
 	return target{hash: hash, ref: ref}, nil
 }
 
-func (l *localRefs) byID(id string, o *objects) (target, error) {
+func (l localRefs) byID(id string, o *objects) (target, error) {
 	if len(id) == 40 {
 		return target{hash: id}, nil
 	}

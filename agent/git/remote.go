@@ -118,10 +118,15 @@ func (r *remote) resolve(ctx context.Context) (*Commit, error) {
 	if err != nil {
 		return nil, r.explain(ctx, fmt.Sprintf("fetching %s from", t.hash), err)
 	}
-	c.Ref, c.Revision = t.ref, revision(c.Hash, t.ref, t.absolute)
-	c.Tree = newTree(&committed{objects: r.cache.current.objects, cache: &r.listings, filtered: r.cache.current.filtered}, plumbing.NewHash(c.treeID), c.When, r.limits)
+	r.dress(c, t)
 	r.at, r.last = t, c
 	return c, nil
+}
+
+// dress gives a commit that was just fetched its name and its tree.
+func (r *remote) dress(c *Commit, t target) {
+	c.Ref, c.Revision = t.ref, revision(c.Hash, t.ref, t.absolute)
+	c.Tree = newTree(&committed{objects: r.cache.current.objects, cache: &r.listings, filtered: r.cache.current.filtered}, plumbing.NewHash(c.treeID), c.When, r.limits)
 }
 
 // explain says what was being done, unless the error says it.

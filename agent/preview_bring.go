@@ -1,0 +1,253 @@
+package agent
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+
+	"headgate.dev/agent/apply"
+	"headgate.dev/agent/plan"
+	"headgate.dev/agent/preview"
+	"headgate.dev/render/object"
+	"headgate.dev/schema"
+)
+
+// bring lays the change over production as it is now, and makes the cluster hold what comes of that.
+func (d *PreviewDriver) bring(ctx context.Context) error {
+	p, err := d.plan()
+	if err != nil {
+		return d.refused(ReasonRules, "spec.previews of Sync "+d.sync.Name+": "+err.Error(), err)
+	}
+	d.outcome, d.before = p, d.of.Production.Set
+	if p.Refused {
+		return d.refused(ReasonFork, d.short()+": a fork may not have this: "+refusals(p.Refusals), nil)
+	}
+	next := d.conclusion(p)
+	if next == d.concluded {
+		return d.same()
+	}
+	if err := d.apply(ctx, p); err != nil {
+		return err
+	}
+	d.concluded = next
+	return nil
+}
+
+// plan plans the preview. Hosts that are another one's are left out and named.
+func (d *PreviewDriver) plan() (*preview.Plan, error) {
+	rules := PreviewRules(d.of.Sync, &d.spec)
+	for range 3 { // a host may be given away in between
+		p, err := preview.New(d.of.Production.Set, d.change, rules)
+		if err != nil {
+			return nil, err
+		}
+		var hosts []string
+		for i := range p.Sites {
+			if p.Sites[i].Host != "" {
+				hosts = append(hosts, p.Sites[i].Host)
+			}
+		}
+		taken := d.shared.Claim(d.owner, hosts)
+		if len(taken) == 0 {
+			return p, nil
+		}
+		if rules.Taken == nil {
+			rules.Taken = map[string]string{}
+		}
+		for host, whose := range taken {
+			rules.Taken[host] = whose
+		}
+	}
+	return nil, errors.New("its hosts change hands too often")
+}
+
+// PreviewRules are what a Sync says about one of its previews.
+func PreviewRules(s *schema.Sync, p *schema.PreviewSpec) preview.Rules {
+	spec := s.Spec.Previews
+	r := preview.Rules{
+		Sync: s.Name, Name: p.Name, Namespace: PreviewNamespace(s.Namespace, s.Name, p), Domain: spec.Domain, Host: spec.Host,
+		Mode: preview.Mode(spec.Mode), SHA: p.Commit, Quota: spec.Quota,
+	}
+	if namespace, rest, ok := strings.Cut(spec.Gateway, "/"); ok {
+		name, section, _ := strings.Cut(rest, "#")
+		r.Gateway = preview.Parent{Namespace: namespace, Name: name, Section: section}
+	}
+	for _, i := range spec.Images {
+		r.Images = append(r.Images, preview.Image{Name: i.Name, NewName: i.NewName, NewTag: i.NewTag})
+	}
+	if p.Fork {
+		r.Fork = &preview.Fork{}
+		if f := spec.Forks; f != nil {
+			r.Fork.Registries, r.Fork.Kinds = f.Registries, f.Kinds
+		}
+	}
+	return r
+}
+
+// PreviewNamespace is the namespace of a preview: preview-SYNC-N and a digest, because Syncs of two namespaces may have the same name.
+func PreviewNamespace(namespace, sync string, p *schema.PreviewSpec) string {
+	n := p.Name
+	if p.Number > 0 {
+		n = strconv.FormatInt(p.Number, 10)
+	}
+	sum := sha256.Sum256([]byte(namespace + "/" + sync + "/" + p.Name))
+	return preview.NamespaceName(sync, n+"-"+hex.EncodeToString(sum[:4]))
+}
+
+// conclusion is all that decides what is applied.
+func (d *PreviewDriver) conclusion(p *preview.Plan) string {
+	sum := sha256.New()
+	fmt.Fprintln(sum, d.spec.Commit, d.as)
+	for o := range p.Objects.All() {
+		fmt.Fprintln(sum, o.ID, o.Digest)
+	}
+	return string(sum.Sum(nil))
+}
+
+// same is the answer when nothing is to be written.
+func (d *PreviewDriver) same() error {
+	if p := d.standing.Problem; p != nil && p.Reason == ReasonUnhealthy {
+		if d.tail == nil && len(d.expected) > 0 {
+			d.follow()
+		}
+		return p
+	}
+	return nil
+}
+
+// apply makes the cluster hold a plan. An empty one leaves nothing: everything is answered by production.
+func (d *PreviewDriver) apply(ctx context.Context, p *preview.Plan) error {
+	done, err := d.shared.turn(ctx, d.owner)
+	if err != nil {
+		return err
+	}
+	defer done()
+	d.halt()
+	var result *apply.Result
+	if p.Objects.Len() == 0 {
+		result, err = d.account.Remove(ctx, apply.Delete)
+	} else {
+		result, err = d.account.Apply(ctx, apply.Request{
+			Desired: p.Objects, Force: d.of.Sync.Spec.Force, Secrets: d.of.Production.recipe.inputs.secrets(),
+		})
+	}
+	d.note(result)
+	if err != nil {
+		return d.applyProblem(err)
+	}
+	d.origins = map[object.ID]object.Origin{}
+	for o := range p.Objects.All() {
+		d.origins[o.ID] = o.Origin
+	}
+	d.resume(p)
+	d.standing.applied(d.revision(), p, d.url(p))
+	d.follow()
+	return nil
+}
+
+// note keeps what an apply did, whether or not it came to its end.
+func (d *PreviewDriver) note(result *apply.Result) {
+	if result == nil {
+		return
+	}
+	for _, w := range result.Written {
+		d.pending[w.Object.ID] = Want{ID: w.Object.ID, UID: w.UID, Generation: w.Generation, ResourceVersion: w.ResourceVersion}
+		d.expected[w.Object.ID] = w.Expect()
+	}
+	for _, r := range result.Removed {
+		d.pending[r.ID] = Want{ID: r.ID, UID: r.UID, Removed: true}
+		delete(d.expected, r.ID)
+	}
+}
+
+// resume makes up, in the first apply since the start, for what a process before may not have seen to its end.
+func (d *PreviewDriver) resume(p *preview.Plan) {
+	if d.resumed {
+		return
+	}
+	d.resumed = true
+	if d.old.Revision == "" {
+		return
+	}
+	live := wasLive(&d.old, d.revision())
+	healthy := d.old.Revision == d.revision() && meta.IsStatusConditionTrue(d.old.Conditions, schema.PreviewReady)
+	for o := range p.Objects.All() {
+		if _, written := d.pending[o.ID]; !written && !live {
+			d.pending[o.ID] = Want{ID: o.ID}
+		}
+		if _, written := d.expected[o.ID]; !written && !healthy {
+			d.expected[o.ID] = apply.Expectation{ID: o.ID, Origin: o.Origin}
+		}
+	}
+	d.old = schema.PreviewStatus{}
+}
+
+// applyProblem says what the API server did not like.
+func (d *PreviewDriver) applyProblem(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return context.Canceled
+	}
+	p := &Problem{Reason: ReasonApply, Message: d.keeps(d.short() + ": " + err.Error()), Err: err}
+	var (
+		owned *plan.OwnedError
+		retry interface{ Retryable() bool }
+	)
+	switch {
+	case errors.As(err, &owned):
+		d.account.Forget() // the other one may let go of it, of which nobody tells
+		p.Reason = ReasonOwned
+	case errors.As(err, &retry):
+		p.Stalled = !retry.Retryable()
+	}
+	return p
+}
+
+// refusals puts what is left out on one line.
+func refusals(all []preview.Refusal) string {
+	var errs schema.Errors
+	for _, r := range all {
+		errs = append(errs, r.Error)
+	}
+	return list(errs)
+}
+
+// url is where the first site answers, empty by header alone.
+func (d *PreviewDriver) url(p *preview.Plan) string {
+	for i := range p.Sites {
+		host := p.Sites[i].Host
+		if host == "" || p.Sites[i].Gone {
+			continue
+		}
+		gateway := gatewayOf(p.Objects, host)
+		if d.shared.Address == nil {
+			return "http://" + host
+		}
+		return d.shared.Address(gateway.Namespace, gateway.Name, gateway.Section, host)
+	}
+	return ""
+}
+
+// gatewayOf gives the first parent of a route that has a host.
+func gatewayOf(set *object.Set, host string) preview.Parent {
+	for o := range set.All() {
+		spec, _ := o.Content["spec"].(map[string]any)
+		hosts, _ := spec["hostnames"].([]any)
+		parents, _ := spec["parentRefs"].([]any)
+		for _, h := range hosts {
+			if h != host || len(parents) == 0 {
+				continue
+			}
+			parent, _ := parents[0].(map[string]any)
+			text := func(key string) string { s, _ := parent[key].(string); return s }
+			return preview.Parent{Namespace: cmp.Or(text("namespace"), o.ID.Namespace), Name: text("name"), Section: text("sectionName")}
+		}
+	}
+	return preview.Parent{}
+}

@@ -74,6 +74,8 @@ var table = []row{
 		"one sync from commit to objects; whatever serves them is behind interfaces that it declares itself"},
 	{"agent/controller", edge, []string{"agent", "agent/...", "render", "render/object", "schema"},
 		"the controller-runtime edge: it joins the edges of one cluster; everything worth testing without it is in agent"},
+	{"agent/controller/pulls", edge, []string{"agent", "agent/forge", "agent/plan", "agent/preview/life", "schema"},
+		"the pull requests of each Sync's host: it asks, has life decide, and writes Previews; of the rest it knows what functions tell it"},
 	{"agent/controller/previews", edge, []string{"agent", "agent/plan", "schema"},
 		"the Previews of a cluster, beside the Syncs: it knows of those what it is told through functions"},
 

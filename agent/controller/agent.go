@@ -20,6 +20,7 @@ import (
 	"headgate.dev/agent"
 	"headgate.dev/agent/apply"
 	"headgate.dev/agent/controller/previews"
+	"headgate.dev/agent/controller/pulls"
 	"headgate.dev/agent/git"
 	"headgate.dev/agent/plan"
 	"headgate.dev/render"
@@ -65,6 +66,7 @@ type Agent struct {
 	gate     *gate
 	drifts   *drifts
 	previews *previews.Previews
+	pulls    *pulls.All
 	world    agent.World
 	options  Options
 	telling  chan struct{} // has room while another request to a Git host may be made
@@ -119,6 +121,7 @@ func Add(m manager.Manager, o Options) (*Agent, error) {
 		Manager: m, World: &a.world, Log: o.Log, Recorder: a.recorder, Production: a.production, Sync: a.get, Follows: a.follows, Patience: a.patience,
 	})
 	a.telling = make(chan struct{}, tellers)
+	a.pulls = pulls.NewAll(a.pullsConfig())
 	a.world.Repositories.Options.App = appTokens
 	registerMetrics(a)
 	if o.HookAddress != "" {
@@ -147,6 +150,7 @@ func (a *Agent) Start(ctx context.Context) error {
 	a.mu.Lock()
 	a.ctx = ctx
 	a.mu.Unlock()
+	a.pulls.Begin(ctx)
 	if !a.awaitKind(ctx) {
 		return nil
 	}
@@ -196,9 +200,9 @@ func (a *Agent) watch(ctx context.Context) error {
 		return fmt.Errorf("watching Syncs: %w", err)
 	}
 	registration, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
-		AddFunc:    func(o any) { a.drifts.seen(o); a.seen(o) },
-		UpdateFunc: func(_, o any) { a.drifts.seen(o); a.seen(o) },
-		DeleteFunc: func(o any) { a.gone(o); a.drifts.gone(o) },
+		AddFunc:    func(o any) { a.drifts.seen(o); a.seen(o); a.pulls.Seen(o) },
+		UpdateFunc: func(_, o any) { a.drifts.seen(o); a.seen(o); a.pulls.Seen(o) },
+		DeleteFunc: func(o any) { a.gone(o); a.drifts.gone(o); a.pulls.Gone(o) },
 	})
 	if err != nil {
 		return fmt.Errorf("watching Syncs: %w", err)

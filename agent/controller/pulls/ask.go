@@ -74,7 +74,7 @@ func (f *Follower) note(s *schema.Sync, n notes) {
 				f.wants(number, []forge.PullHint{{Number: number, Commit: r.Commit}})
 			}
 		}
-		if branch == followed(s) && len(f.pulls) > 0 {
+		if branch == branchOf(s) && len(f.pulls) > 0 {
 			n.poll = true // it may have been a merge, of which nobody else tells
 		}
 	}
@@ -300,8 +300,8 @@ func forkLabel(s *schema.Sync) string {
 	return s.Spec.Previews.Forks.Label
 }
 
-// followed is the branch that a Sync follows; empty while that is not known.
-func followed(s *schema.Sync) string {
+// branchOf is the branch that a Sync follows; empty while that is not known.
+func branchOf(s *schema.Sync) string {
 	if s.Spec.Ref != nil && s.Spec.Ref.Branch != "" {
 		return s.Spec.Ref.Branch
 	}

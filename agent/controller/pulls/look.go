@@ -226,7 +226,7 @@ func (f *Follower) forget() {
 // rules are those of a Sync.
 func rules(s *schema.Sync) life.Rules {
 	p := s.Spec.Previews
-	r := life.Rules{Follows: followed(s), Total: 50, PerAuthor: 10, TTL: days(p.TTL, 7), MaxAge: days(p.MaxAge, 30), Requires: p.Requires, ForkLabel: forkLabel(s)}
+	r := life.Rules{Follows: branchOf(s), Total: 50, PerAuthor: 10, TTL: days(p.TTL, 7), MaxAge: days(p.MaxAge, 30), Requires: p.Requires, ForkLabel: forkLabel(s)}
 	if l := p.Limit; l != nil {
 		r.Total, r.PerAuthor = cmp.Or(int(l.Total), r.Total), cmp.Or(int(l.PerAuthor), r.PerAuthor)
 	}

@@ -1,22 +1,6 @@
 package schema
 
-import (
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-)
-
-// PreviewAbsenceLimit is how many pull requests without a preview status.previews remembers.
-const PreviewAbsenceLimit = 500
-
-// Annotations of a Preview.
-const (
-	// PreviewPushed is when its commit was pushed, or seen first, in RFC 3339.
-	PreviewPushed = "headgate.dev/pushed"
-	// PreviewApprovedBy is who approved its commit, where that is a fork's.
-	PreviewApprovedBy = "headgate.dev/approved-by"
-)
-
-// PreviewHint is the annotation of a Sync by which a replica that does not lead passes on what a webhook said of pull requests. Its value is new each time.
-const PreviewHint = "headgate.dev/preview-hint"
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // SyncPreviewsStatus is about the previews of a Sync.
 //
@@ -43,29 +27,6 @@ type SyncPreviewsStatus struct {
 	// +kubebuilder:validation:MaxItems=500
 	Without []PreviewAbsence `json:"without,omitempty"`
 }
-
-// PreviewReason says why a head is not previewed.
-type PreviewReason string
-
-// Values of PreviewReason.
-const (
-	// PreviewFork: it is a fork's, and nobody has approved it.
-	PreviewFork PreviewReason = "Fork"
-	// PreviewFull: there are as many previews as there may be, of all or of its author.
-	PreviewFull PreviewReason = "Full"
-	// PreviewEnded: somebody deleted the preview of this very commit.
-	PreviewEnded PreviewReason = "Ended"
-	// PreviewExpired: the preview of this very commit was too old.
-	PreviewExpired PreviewReason = "Expired"
-	// PreviewStatusMissing: the commit status that is required is not green.
-	PreviewStatusMissing PreviewReason = "StatusMissing"
-	// PreviewNoBase: it has no commit in common with the branch that it is to go to, or the host has not found it yet.
-	PreviewNoBase PreviewReason = "NoBase"
-	// PreviewNothing: it has no commit that the branch it is to go to does not have.
-	PreviewNothing PreviewReason = "Nothing"
-	// PreviewWaiting: another preview is just ending, whose place it takes.
-	PreviewWaiting PreviewReason = "Waiting"
-)
 
 // PreviewAbsence is a pull request or branch whose head is not previewed.
 //
@@ -105,12 +66,14 @@ type PreviewAbsence struct {
 	//
 	// +optional
 	Seen *metav1.Time `json:"seen,omitempty"`
-	// Reason in one word.
+	// Reason in one word. Fork: it is a fork's, and nobody has approved it. Full: there are as many previews as there may be, of all or of its author. Ended:
+	// somebody deleted the preview of this very commit. Expired: it was too old. StatusMissing: the commit status that is required is not green. NoBase: no commit
+	// in common with the branch that it is to go to was found. Nothing: it has no commit that that branch does not have. Waiting: another preview is just ending.
 	//
 	// Example: Fork
 	//
 	// +kubebuilder:validation:MaxLength=32
-	Reason PreviewReason `json:"reason"`
+	Reason string `json:"reason"`
 	// Message says why, and what to do about it.
 	//
 	// +optional

@@ -1,8 +1,6 @@
 package schema
 
-import (
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-)
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // SyncHistoryLimit is how many commits status.history remembers.
 const SyncHistoryLimit = 20

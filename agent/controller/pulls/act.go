@@ -16,6 +16,19 @@ import (
 // Syncs share one.
 func ObjectName(sync, name string) string { return sync + "." + name }
 
+// Annotations.
+const (
+	// AnnotationPushed on a Preview is when its commit was pushed, or seen first, in RFC 3339.
+	AnnotationPushed = "headgate.dev/pushed"
+	// AnnotationApprovedBy on a Preview is who approved its commit, where that is a fork's.
+	AnnotationApprovedBy = "headgate.dev/approved-by"
+	// AnnotationHint on a Sync is how a replica that does not lead passes on what a webhook said of pull requests. Its value is new each time.
+	AnnotationHint = "headgate.dev/preview-hint"
+)
+
+// mostAbsences is how many pull requests without a preview are remembered.
+const mostAbsences = 500
+
 // written is a Preview that was written and may not be seen yet.
 type written struct {
 	object schema.Preview
@@ -66,11 +79,11 @@ func (f *Follower) previews(ctx context.Context, s *schema.Sync) ([]life.Preview
 
 func (f *Follower) preview(p *schema.Preview) life.Preview {
 	out := life.Preview{Name: p.Spec.Name, Number: int(p.Spec.Number), Branch: p.Spec.Branch, Author: p.Spec.Author, Commit: p.Spec.Commit, Base: p.Spec.Base,
-		Fork: p.Spec.Fork, Pin: p.Spec.Pin, Created: p.CreationTimestamp.Time, ApprovedBy: p.Annotations[schema.PreviewApprovedBy],
+		Fork: p.Spec.Fork, Pin: p.Spec.Pin, Created: p.CreationTimestamp.Time, ApprovedBy: p.Annotations[AnnotationApprovedBy],
 		Ours: f.ours[string(p.UID)]}
 	out.Ending = p.DeletionTimestamp != nil || out.Ours
 	out.Pushed = out.Created
-	if at, err := time.Parse(time.RFC3339, p.Annotations[schema.PreviewPushed]); err == nil {
+	if at, err := time.Parse(time.RFC3339, p.Annotations[AnnotationPushed]); err == nil {
 		out.Pushed = at
 	}
 	return out
@@ -125,10 +138,10 @@ func (f *Follower) write(ctx context.Context, s *schema.Sync, p *schema.Preview,
 	if p.Annotations == nil {
 		p.Annotations = map[string]string{}
 	}
-	p.Annotations[schema.PreviewPushed] = v.Pushed.UTC().Format(time.RFC3339)
-	delete(p.Annotations, schema.PreviewApprovedBy)
+	p.Annotations[AnnotationPushed] = v.Pushed.UTC().Format(time.RFC3339)
+	delete(p.Annotations, AnnotationApprovedBy)
 	if v.ApprovedBy != "" {
-		p.Annotations[schema.PreviewApprovedBy] = v.ApprovedBy
+		p.Annotations[AnnotationApprovedBy] = v.ApprovedBy
 	}
 	var err error
 	if p.UID == "" {
@@ -174,12 +187,12 @@ func (f *Follower) status(w *life.World, d *life.Decision, failed error) *schema
 		next.Message = cut(failed.Error(), 1024)
 	}
 	for i := range d.Absences {
-		if i == schema.PreviewAbsenceLimit {
+		if i == mostAbsences {
 			break
 		}
 		a := &d.Absences[i]
 		one := schema.PreviewAbsence{Name: a.Name, Number: int64(a.Number), Branch: cut(a.Branch, 255), Author: cut(a.Author, 255), Commit: a.Commit, Previous: a.Previous,
-			Reason: schema.PreviewReason(a.Reason), Message: cut(a.Message, 1024), ApprovedBy: cut(a.ApprovedBy, 255)}
+			Reason: string(a.Reason), Message: cut(a.Message, 1024), ApprovedBy: cut(a.ApprovedBy, 255)}
 		if !a.Seen.IsZero() {
 			one.Seen = &metav1.Time{Time: a.Seen}
 		}

@@ -56,7 +56,7 @@ type followed struct {
 	*Follower
 	uid  types.UID
 	stop context.CancelFunc
-	hint string // the annotation schema.PreviewHint that was acted on last
+	hint string // the annotation AnnotationHint that was acted on last
 }
 
 // NewAll makes All. It makes no call.
@@ -154,7 +154,7 @@ func (p *All) Seen(o any) {
 	switch {
 	case f != nil:
 		f.Take(s)
-		if hint := s.Annotations[schema.PreviewHint]; hint != f.hint {
+		if hint := s.Annotations[AnnotationHint]; hint != f.hint {
 			f.hint = hint
 			f.passed(hint)
 		}
@@ -188,7 +188,7 @@ const longestHint = 16 << 10
 func (p *All) follow(s *schema.Sync) *followed {
 	c := &p.config
 	ctx, stop := context.WithCancel(p.ctx)
-	f := &followed{uid: s.UID, stop: stop, hint: s.Annotations[schema.PreviewHint]}
+	f := &followed{uid: s.UID, stop: stop, hint: s.Annotations[AnnotationHint]}
 	f.Follower = New(World{Connect: c.Connect, Store: store{p}, Now: time.Now, Jitter: rand.Float64, Log: c.Log.With("sync", ownerOf(s).String()), Turn: c.Turn, Tell: c.Tell}, s)
 	go func() {
 		select { // the end; the beginning
@@ -243,7 +243,7 @@ func PassOn(ctx context.Context, c client.Client, s *schema.Sync, h forge.Hint) 
 			return err
 		}
 	}
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]any{schema.PreviewHint: string(text)}}})
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]any{AnnotationHint: string(text)}}})
 	if err != nil {
 		return err
 	}

@@ -39,9 +39,9 @@ func (p store) Create(ctx context.Context, s *schema.Sync, v *schema.Preview) er
 
 // Update implements Store. The patch names the UID, so that it is for this very object.
 func (p store) Update(ctx context.Context, v *schema.Preview) error {
-	annotations := map[string]any{schema.PreviewPushed: v.Annotations[schema.PreviewPushed], schema.PreviewApprovedBy: nil}
-	if by := v.Annotations[schema.PreviewApprovedBy]; by != "" {
-		annotations[schema.PreviewApprovedBy] = by
+	annotations := map[string]any{AnnotationPushed: v.Annotations[AnnotationPushed], AnnotationApprovedBy: nil}
+	if by := v.Annotations[AnnotationApprovedBy]; by != "" {
+		annotations[AnnotationApprovedBy] = by
 	}
 	patch, err := json.Marshal(map[string]any{
 		"metadata": map[string]any{"uid": v.UID, "annotations": annotations},

@@ -65,16 +65,24 @@ type Preview struct {
 // Reason is why a head is not previewed.
 type Reason string
 
-// Reasons of absences; schema.PreviewReason has their meanings.
+// Reasons of absences.
 const (
-	Fork          Reason = "Fork"
-	Full          Reason = "Full"
-	Ended         Reason = "Ended"
-	Expired       Reason = "Expired"
+	// Fork: it is a fork's, and nobody has approved it.
+	Fork Reason = "Fork"
+	// Full: there are as many previews as there may be, of all or of its author.
+	Full Reason = "Full"
+	// Ended: somebody deleted the preview of this very commit.
+	Ended Reason = "Ended"
+	// Expired: the preview of this very commit was too old.
+	Expired Reason = "Expired"
+	// StatusMissing: the commit status that is required is not green.
 	StatusMissing Reason = "StatusMissing"
-	NoBase        Reason = "NoBase"
-	Nothing       Reason = "Nothing"
-	Waiting       Reason = "Waiting"
+	// NoBase: no commit in common with the branch that it is to go to was found.
+	NoBase Reason = "NoBase"
+	// Nothing: it has no commit that that branch does not have.
+	Nothing Reason = "Nothing"
+	// Waiting: another preview is just ending, whose place it takes. It passes by itself.
+	Waiting Reason = "Waiting"
 )
 
 // Absence is a subject whose head is not previewed.

@@ -29,14 +29,11 @@ const (
 	ReasonSame       = "NothingDiffers"       // Ready: production answers everything
 )
 
-// previewOwner is in front of the name of whatever owns what a preview is made of. A Sync's name has no dot at that place.
-const previewOwner = "preview."
-
 // PreviewOwner is who owns what a preview is made of: the inventory and the marks of objects name it as they name a Sync. Of a name that is too long for a
 // label the end is a digest.
 func PreviewOwner(namespace, name string) plan.Owner {
 	const limit = 63
-	owner := previewOwner + name
+	owner := plan.PreviewOwner + name
 	if len(owner) > limit {
 		sum := sha256.Sum256([]byte(name))
 		end := "." + hex.EncodeToString(sum[:6])
@@ -46,7 +43,7 @@ func PreviewOwner(namespace, name string) plan.Owner {
 }
 
 // IsPreviewOwner tells whether an owner is a preview and no Sync.
-func IsPreviewOwner(o plan.Owner) bool { return strings.HasPrefix(o.Name, previewOwner) }
+func IsPreviewOwner(o plan.Owner) bool { return strings.HasPrefix(o.Name, plan.PreviewOwner) }
 
 // PreviewOf is what a preview is made from, as it is now.
 type PreviewOf struct {
@@ -78,8 +75,8 @@ type PreviewDriver struct {
 	as      string // the name of the account
 
 	change    preview.Change
-	changed   changeKey     // what change is of; zero: of nothing
-	wrong     changeKey     // what cannot be rendered, and why
+	changed   changeKey // what change is of; zero: of nothing
+	wrong     changeKey // what cannot be rendered, and why
 	why       *Problem
 	concluded string        // what needs no other try as long as it is the same
 	outcome   *preview.Plan // of the head, nil where it cannot be planned

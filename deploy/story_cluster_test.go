@@ -137,8 +137,8 @@ func (l *storyLog) Write(p []byte) (int, error) {
 	return l.text.Write(p)
 }
 
-// startController runs a controller of this checkout here, for a class of its own and the Syncs of one namespace.
-func (s *story) startController() {
+// startController runs a controller of this checkout here, for a class of its own and the Syncs of one namespace, until the test or stop ends it.
+func (s *story) startController() (stop func()) {
 	kubeconfig, err := exec.CommandContext(s.Context(), os.Getenv("HEADGATE_TESTCLUSTER"), "kubeconfig").Output()
 	s.must(err)
 	p := s.ports(5)
@@ -151,7 +151,7 @@ func (s *story) startController() {
 	cmd.Env, cmd.Stderr = append(os.Environ(), "KUBECONFIG="+strings.TrimSpace(string(kubeconfig))), log
 	s.must(cmd.Start())
 	t := s.T
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		if err := cmd.Wait(); err != nil {
 			t.Errorf("the controller ended with: %v", err)
@@ -163,6 +163,7 @@ func (s *story) startController() {
 			t.Log(log.text.String())
 		}
 	})
+	t.Cleanup(stop)
 	s.until("the controller is ready", time.Minute, func(ctx context.Context) error {
 		q, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+health+"/readyz", nil)
 		if err != nil {
@@ -178,6 +179,7 @@ func (s *story) startController() {
 		}
 		return nil
 	})
+	return stop
 }
 
 func (s *story) createGateway() {

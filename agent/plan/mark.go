@@ -3,6 +3,7 @@ package plan
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"strings"
 
 	"headgate.dev/render/object"
 )
@@ -22,8 +23,16 @@ const (
 // Owner is a Sync. The zero Owner is nobody.
 type Owner struct{ Namespace, Name string }
 
-// String gives "Sync team-a/shop".
-func (o Owner) String() string { return "Sync " + o.Namespace + "/" + o.Name }
+// PreviewOwner is in front of the names of owners that are Previews; a Sync's name does not begin with it.
+const PreviewOwner = "preview."
+
+// String gives "Sync team-a/shop", or "Preview team-a/shop-pr-42".
+func (o Owner) String() string {
+	if name, ok := strings.CutPrefix(o.Name, PreviewOwner); ok {
+		return "Preview " + o.Namespace + "/" + name
+	}
+	return "Sync " + o.Namespace + "/" + o.Name
+}
 
 // Mark is what a live object says about itself.
 type Mark struct {

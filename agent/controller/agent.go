@@ -46,6 +46,8 @@ type Options struct {
 	Policy func(context.Context, agent.Candidate) error
 	// Applied are told each apply that changed something, and the first of each Sync since the start. They must not wait.
 	Applied []func(agent.Applied)
+	// Comment writes, in Markdown, what there is to say of a preview on its pull request. May be nil.
+	Comment func(context.Context, agent.PreviewReport) (string, error)
 	// Previewed are told how each preview is doing (agent.World.Previewed). They must not wait.
 	Previewed []func(agent.PreviewReport)
 	// Cluster is the name of the cluster in what people are told; may be empty.
@@ -300,6 +302,7 @@ func (a *Agent) HearPreviews(f func(agent.PreviewReport)) {
 }
 
 func (a *Agent) previewed(r agent.PreviewReport) {
+	a.pulls.Previewed(r)
 	for _, tell := range a.options.Previewed {
 		tell(r)
 	}

@@ -12,6 +12,7 @@ import (
 func (a *Agent) pullsConfig() pulls.Config {
 	return pulls.Config{
 		Manager: a.manager, Log: a.log, Recorder: a.recorder, Follows: a.follows, Status: a.statuses.Get, Turn: a.turnToTell,
+		Comment: a.options.Comment, Cluster: a.options.Cluster,
 		Connect: func(ctx context.Context, s *schema.Sync) (pulls.Host, string, error) { return a.Forge(ctx, s) },
 		SetStatus: func(ctx context.Context, s *schema.Sync, f func(*schema.SyncStatus)) error {
 			_, _, err := a.statuses.Update(ctx, s, f)

@@ -56,7 +56,7 @@ func (f *agentFlags) extend(log *slog.Logger) func(manager.Manager, *controller.
 			return errors.Join(errors.New("preparing the directory for repositories (--git-cache)"), err)
 		}
 		f.o.Log, f.o.Proxies = log.With("part", "agent"), proxies{l}
-		f.o.Limits = limits
+		f.o.Limits, f.o.Comment = limits, previewComment
 		_, err := agentcontroller.Add(m, f.o)
 		return err
 	}

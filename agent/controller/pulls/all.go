@@ -17,12 +17,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
+	"headgate.dev/agent"
 	"headgate.dev/agent/forge"
 	"headgate.dev/agent/plan"
 	"headgate.dev/schema"
 )
 
-// Config is what All is made from. Every field but Tell is required.
+// Config is what All is made from. All but Comment and Cluster are required.
 type Config struct {
 	Manager  manager.Manager
 	Log      *slog.Logger
@@ -36,8 +37,10 @@ type Config struct {
 	SetStatus func(ctx context.Context, s *schema.Sync, f func(*schema.SyncStatus)) error
 	// Turn waits until a host may be asked for something that is in no hurry; the function gives the turn back.
 	Turn func(ctx context.Context) (func(), error)
-	// Tell is told what there is to say on pull requests. May be nil.
-	Tell func(News)
+	// Comment is that of World. May be nil.
+	Comment func(context.Context, agent.PreviewReport) (string, error)
+	// Cluster is that of World.
+	Cluster string
 }
 
 // All has a follower for each Sync with previews.
@@ -189,7 +192,8 @@ func (p *All) follow(s *schema.Sync) *followed {
 	c := &p.config
 	ctx, stop := context.WithCancel(p.ctx)
 	f := &followed{uid: s.UID, stop: stop, hint: s.Annotations[AnnotationHint]}
-	f.Follower = New(World{Connect: c.Connect, Store: store{p}, Now: time.Now, Jitter: rand.Float64, Log: c.Log.With("sync", ownerOf(s).String()), Turn: c.Turn, Tell: c.Tell}, s)
+	f.Follower = New(World{Connect: c.Connect, Store: store{p}, Now: time.Now, Jitter: rand.Float64, Log: c.Log.With("sync", ownerOf(s).String()), Turn: c.Turn,
+		Comment: c.Comment, Cluster: c.Cluster}, s)
 	go func() {
 		select { // the end; the beginning
 		case <-ctx.Done():
@@ -228,6 +232,13 @@ func (p *All) Poll(owner plan.Owner) {
 func (p *All) Hint(owner plan.Owner, h forge.Hint) {
 	if f := p.of(owner); f != nil {
 		f.Hint(h)
+	}
+}
+
+// Previewed takes how a preview is doing, to be told on its pull request.
+func (p *All) Previewed(r agent.PreviewReport) {
+	if f := p.of(r.Sync); f != nil {
+		f.Report(r)
 	}
 }
 

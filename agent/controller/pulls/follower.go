@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"headgate.dev/agent"
 	"headgate.dev/agent/forge"
 	"headgate.dev/schema"
 )
@@ -41,24 +42,27 @@ type Store interface {
 	Remember(ctx context.Context, s *schema.Sync, next *schema.SyncPreviewsStatus) error
 }
 
-// World is what a Follower needs. All but Tell are required.
+// World is what a Follower needs. All but Comment and Cluster are required.
 type World struct {
 	// Connect gives the host of a Sync and the repository there.
 	Connect func(ctx context.Context, s *schema.Sync) (Host, string, error)
 	Store   Store
 	// Turn waits until the host may be asked for something that is in no hurry; the function gives the turn back.
 	Turn func(ctx context.Context) (func(), error)
-	// Tell is told what there is to say on a pull request. May be nil.
-	Tell   func(News)
-	Now    func() time.Time
-	Jitter func() float64 // in [0,1)
-	Log    *slog.Logger
+	// Comment writes, in Markdown, what there is to say of a preview on its pull request. May be nil: then no more than that there is none is said.
+	Comment func(context.Context, agent.PreviewReport) (string, error)
+	// Cluster sets the comments of this cluster apart from those of others; may be empty.
+	Cluster string
+	Now     func() time.Time
+	Jitter  func() float64 // in [0,1)
+	Log     *slog.Logger
 }
 
 // Follower gives the pull requests of a Sync their previews.
 type Follower struct {
-	world World         // constant
-	wake  chan struct{} // has room for one: there is a note
+	world  World         // constant
+	teller *teller       // constant
+	wake   chan struct{} // has room for one: there is a note
 
 	mu    sync.Mutex // guards what follows
 	sync  *schema.Sync
@@ -80,7 +84,7 @@ type notes struct {
 
 // New makes a Follower, which begins with Run.
 func New(w World, s *schema.Sync) *Follower {
-	f := &Follower{world: w, wake: make(chan struct{}, 1), sync: s, state: newState()}
+	f := &Follower{world: w, teller: newTeller(&w), wake: make(chan struct{}, 1), sync: s, state: newState()}
 	f.notes.poll = true
 	return f
 }
@@ -148,8 +152,14 @@ func (f *Follower) take() (*schema.Sync, notes) {
 	return f.sync, n
 }
 
+// Report takes how a preview of the Sync is doing, to be told on its pull request.
+func (f *Follower) Report(r agent.PreviewReport) { f.teller.report(r) }
+
 // Run follows until ctx ends.
 func (f *Follower) Run(ctx context.Context) {
+	told := make(chan struct{})
+	go func() { defer close(told); f.teller.run(ctx) }()
+	defer func() { <-told }()
 	next := time.NewTimer(0)
 	defer next.Stop()
 	for {

@@ -143,7 +143,7 @@ func (f *Follower) settle(ctx context.Context, s *schema.Sync, approvals []life.
 	}
 	acted := f.act(ctx, s, &d)
 	f.untag(ctx, forkLabel(s), d.Unlabel)
-	next := f.status(&w, &d, failed)
+	next := f.status(&w, &d, cmp.Or(failed, f.teller.failed()))
 	if err := f.world.Store.Remember(ctx, s, next); err != nil && acted == nil {
 		acted = err
 	}

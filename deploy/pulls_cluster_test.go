@@ -66,7 +66,7 @@ func TestClusterPullRequests(t *testing.T) {
 		do   func()
 	}{
 		{"life", s.life}, {"told", s.told}, {"fork", s.fork}, {"label", s.label}, {"full house", s.fullHouse}, {"outage", s.outage},
-		{"ended by hand", s.endedByHand}, {"hostile", s.hostile}, {"restart", s.restartedController}, {"latency", s.latency},
+		{"ended by hand", s.endedByHand}, {"hostile", s.hostile}, {"latency", s.latency}, {"restart", s.restartedController},
 	} {
 		if !t.Run(step.name, func(t *testing.T) { s.in(t); step.do() }) {
 			break

@@ -33,6 +33,9 @@ func (f *Follower) look(ctx context.Context, s *schema.Sync, n notes) time.Durat
 	if ctx.Err() != nil {
 		return idle
 	}
+	if err != nil || f.world.Now().Before(f.quiet) {
+		f.current, f.pollAt = false, time.Time{} // until everything was asked for again
+	}
 	if decideErr := f.settle(ctx, s, approvals, err); err == nil {
 		err = decideErr
 	}

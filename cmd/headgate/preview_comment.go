@@ -1,11 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
+
+	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"headgate.dev/agent"
 	"headgate.dev/cmd/internal/changes"
@@ -31,19 +36,92 @@ func previewComment(ctx context.Context, r agent.PreviewReport) (string, error) 
 	if r.Before == nil || r.After == nil || r.Problem != nil && !r.Refused {
 		return w.String(), nil
 	}
+	entries, err := entriesOf(r.Before, r.After)
+	if err != nil {
+		return "", err
+	}
+	before, errs := r.Before.Replace(entries, nil)
+	after, more := r.After.Replace(entries, nil)
+	if errs = append(errs, more...); len(errs) > 0 {
+		return "", errs
+	}
 	d := review.New("production", "this pull request", nil)
-	merged := agent.Change{Set: r.After}
-	merged.Put, merged.Removed = object.Diff(r.Before, r.After)
-	stack, err := holding(ctx, r.Before, local.Touched(r.Before, merged), local.Options{})
+	merged := agent.Change{Set: after}
+	merged.Put, merged.Removed = object.Diff(before, after)
+	stack, err := holding(ctx, before, local.Touched(before, merged), local.Options{})
 	if err != nil {
 		return "", err
 	}
 	defer stack.Close()
-	if err := d.Apply(ctx, stack, r.Before, merged); err != nil {
+	if err := d.Apply(ctx, stack, before, merged); err != nil {
 		return "", err
 	}
 	d.Markdown(&w)
 	return w.String(), nil
+}
+
+// entriesOf makes up the Gateways that routes lead to and the sets do not have, since those of a cluster are often somebody else's: each listener that is
+// named takes plain HTTP for every host, so that what differs is what the routes say.
+func entriesOf(sets ...*object.Set) ([]*object.Object, error) {
+	type entry struct {
+		id        object.ID
+		listeners map[string]any
+	}
+	var all []*entry
+	for _, set := range sets {
+		for o := range set.All() {
+			if o.ID.Kind != "HTTPRoute" && o.ID.Kind != "GRPCRoute" {
+				continue
+			}
+			for _, ref := range parentsOf(o) {
+				id := object.ID{Group: gwv1.GroupName, Kind: "Gateway", Namespace: cmp.Or(ref.namespace, o.ID.Namespace), Name: ref.name}
+				if slices.ContainsFunc(sets, func(s *object.Set) bool { return s.Get(id) != nil }) {
+					continue
+				}
+				i := slices.IndexFunc(all, func(e *entry) bool { return e.id == id })
+				if i < 0 {
+					i = len(all)
+					all = append(all, &entry{id: id, listeners: map[string]any{}})
+				}
+				name := cmp.Or(ref.section, "http")
+				all[i].listeners[name] = map[string]any{"name": name, "port": int64(80), "protocol": "HTTP",
+					"allowedRoutes": map[string]any{"namespaces": map[string]any{"from": "All"}}}
+			}
+		}
+	}
+	var out []*object.Object
+	for _, e := range all {
+		var listeners []any
+		for i, name := range slices.Sorted(maps.Keys(e.listeners)) {
+			l, _ := e.listeners[name].(map[string]any)
+			l["port"] = int64(80 + i) // two listeners of a port would be in each other's way
+			listeners = append(listeners, l)
+		}
+		o, err := object.New(map[string]any{"apiVersion": gwv1.GroupVersion.String(), "kind": "Gateway",
+			"metadata": map[string]any{"namespace": e.id.Namespace, "name": e.id.Name},
+			"spec":     map[string]any{"gatewayClassName": local.ClassName, "listeners": listeners}}, object.Origin{}, nil)
+		if err != nil {
+			return nil, fmt.Errorf("making up %s: %w", e.id, err)
+		}
+		out = append(out, o)
+	}
+	return out, nil
+}
+
+type parentRef struct{ namespace, name, section string }
+
+// parentsOf are the Gateways that a route names.
+func parentsOf(o *object.Object) (out []parentRef) {
+	spec, _ := o.Content["spec"].(map[string]any)
+	refs, _ := spec["parentRefs"].([]any)
+	for _, ref := range refs {
+		m, _ := ref.(map[string]any)
+		text := func(field string) string { s, _ := m[field].(string); return s }
+		if kind := text("kind"); text("name") != "" && (kind == "" || kind == "Gateway") {
+			out = append(out, parentRef{text("namespace"), text("name"), text("sectionName")})
+		}
+	}
+	return out
 }
 
 // commentHead is the first paragraph: where it answers, or why it does not.

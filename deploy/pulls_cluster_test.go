@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -529,9 +530,26 @@ func (s *pullsStory) endedByHand() {
 	s.branch("hand", "shop.yaml", s.spec("shop", "shop.story.example", "shop"))
 	n := s.open("ada", "hand", "By hand")
 	s.answers(hostOf("shop", n), "/", "", 200, "the shop")
-	s.must(s.Delete(s.Context(), s.of(n)))
+	if out := s.headgate("preview", "open", fmt.Sprint(n)); out != "http://"+hostOf("shop", n)+"\n" {
+		s.Errorf("open prints %q", out)
+	}
+	if out := s.headgate("preview", "list", "shop"); !strings.Contains(out, hostOf("shop", n)) || !strings.Contains(out, "ada") {
+		s.Errorf("list prints\n%s", out)
+	}
+	s.headgate("preview", "pin", fmt.Sprintf("shop/pr-%d", n))
+	if p := s.of(n); !p.Spec.Pin {
+		s.Errorf("it is not pinned: %+v", p.Spec)
+	}
+	s.headgate("preview", "pin", fmt.Sprintf("pr-%d", n), "--off")
+	if out := s.headgate("preview", "logs", fmt.Sprint(n)); !strings.Contains(out, "Live") || !strings.Contains(out, "no pods in namespace preview-shop-") {
+		s.Errorf("logs prints\n%s", out)
+	}
+	s.headgate("preview", "delete", fmt.Sprintf("pr-%d", n))
 	s.answers(hostOf("shop", n), "/", "", 404, "")
 	s.without(n, "Ended")
+	if out := s.headgate("preview", "list"); !strings.Contains(out, "Ended") || !strings.Contains(out, "the next push brings it back") {
+		s.Errorf("list prints\n%s", out)
+	}
 	s.comment("ada", n, "Where is it?")
 	s.never(n, "it was ended by hand")
 	s.git("checkout", "-q", "hand")
@@ -539,6 +557,19 @@ func (s *pullsStory) endedByHand() {
 	s.answers(hostOf("shop", n), "/", "", 200, "the shop")
 	s.close(n)
 	s.answers(hostOf("shop", n), "/", "", 404, "")
+}
+
+// headgate runs a command as a user of the cluster, and gives what it prints.
+func (s *pullsStory) headgate(args ...string) string {
+	s.Helper()
+	cmd := exec.CommandContext(s.Context(), "../bin/image/headgate", append(args, "-n", storyNamespace)...)
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil {
+		s.Fatalf("headgate %s: %v: %s%s", strings.Join(args, " "), err, out, errs.Bytes())
+	}
+	return string(out)
 }
 
 // hostile: names that are long or of symbols, titles that want to be markup, a pull request that deletes everything.

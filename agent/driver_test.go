@@ -110,7 +110,7 @@ func (e *envoys) Wait(ctx context.Context, wants []Want) (Reach, error) {
 
 // lab is a driver with a repository on disk and a cluster in memory.
 type lab struct {
-	*testing.T
+	testing.TB
 	dir     string
 	cluster *cluster
 	world   World
@@ -121,9 +121,9 @@ type lab struct {
 	waits   map[plan.Owner]string
 }
 
-func newLab(t *testing.T) *lab {
+func newLab(t testing.TB) *lab {
 	t.Helper()
-	l := &lab{T: t, cluster: &cluster{}, clock: noon, dir: t.TempDir(), waits: map[plan.Owner]string{}}
+	l := &lab{TB: t, cluster: &cluster{}, clock: noon, dir: t.TempDir(), waits: map[plan.Owner]string{}}
 	l.git("init", "-q", "-b", "main", ".")
 	l.git("config", "user.name", "Ada")
 	l.git("config", "user.email", "ada@example.com")

@@ -21,11 +21,16 @@ import (
 
 // bring lays the change over production as it is now, and makes the cluster hold what comes of that.
 func (d *PreviewDriver) bring(ctx context.Context) error {
+	done, err := d.shared.turn(ctx, d.owner)
+	if err != nil {
+		return err
+	}
+	defer done()
 	p, err := d.plan()
 	if err != nil {
 		return d.refused(ReasonRules, "spec.previews of Sync "+d.sync.Name+": "+err.Error(), err)
 	}
-	d.outcome, d.before = p, d.of.Production.Set
+	d.planned, d.before = &planned{p.Sites, p.Refusals, p.Refused}, d.of.Production.Set
 	if p.Refused {
 		return d.refused(ReasonFork, d.short()+": a fork may not have this: "+refusals(p.Refusals), nil)
 	}
@@ -42,6 +47,8 @@ func (d *PreviewDriver) bring(ctx context.Context) error {
 
 // plan plans the preview. Hosts that are another one's are left out and named.
 func (d *PreviewDriver) plan() (*preview.Plan, error) {
+	d.shared.planning.Lock()
+	defer d.shared.planning.Unlock()
 	rules := PreviewRules(d.of.Sync, &d.spec)
 	for range 3 { // a host may be given away in between
 		p, err := preview.New(d.of.Production.Set, d.change, rules)
@@ -84,6 +91,9 @@ func PreviewRules(s *schema.Sync, p *schema.PreviewSpec) preview.Rules {
 	}
 	if p.Fork {
 		r.Fork = &preview.Fork{}
+		if r.Mode == preview.Both {
+			r.Mode = preview.ByHost // a stranger answers at hosts of previews alone
+		}
 		if f := spec.Forks; f != nil {
 			r.Fork.Registries, r.Fork.Kinds = f.Registries, f.Kinds
 		}
@@ -113,22 +123,19 @@ func (d *PreviewDriver) conclusion(p *preview.Plan) string {
 
 // same is the answer when nothing is to be written.
 func (d *PreviewDriver) same() error {
-	if p := d.standing.Problem; p != nil && p.Reason == ReasonUnhealthy {
-		if d.tail == nil && len(d.expected) > 0 {
-			d.follow()
-		}
+	p := d.standing.Problem
+	unhealthy := p != nil && p.Reason == ReasonUnhealthy
+	if d.tail == nil && (d.standing.Live.IsZero() || unhealthy && len(d.expected) > 0) {
+		d.follow() // what was applied before may be the head again
+	}
+	if unhealthy {
 		return p
 	}
 	return nil
 }
 
 // apply makes the cluster hold a plan. An empty one leaves nothing: everything is answered by production.
-func (d *PreviewDriver) apply(ctx context.Context, p *preview.Plan) error {
-	done, err := d.shared.turn(ctx, d.owner)
-	if err != nil {
-		return err
-	}
-	defer done()
+func (d *PreviewDriver) apply(ctx context.Context, p *preview.Plan) (err error) {
 	d.halt()
 	var result *apply.Result
 	if p.Objects.Len() == 0 {

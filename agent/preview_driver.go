@@ -78,9 +78,9 @@ type PreviewDriver struct {
 	changed   changeKey // what change is of; zero: of nothing
 	wrong     changeKey // what cannot be rendered, and why
 	why       *Problem
-	concluded string        // what needs no other try as long as it is the same
-	outcome   *preview.Plan // of the head, nil where it cannot be planned
-	before    *object.Set   // production when outcome was planned
+	concluded string      // what needs no other try as long as it is the same
+	planned   *planned    // of the head, nil where it cannot be planned
+	before    *object.Set // production when that was planned
 	origins   map[object.ID]object.Origin
 	resumed   bool // the first apply since the start was made
 	old       schema.PreviewStatus
@@ -90,6 +90,13 @@ type PreviewDriver struct {
 	tail     *tail
 	pending  map[object.ID]Want
 	expected map[object.ID]apply.Expectation
+}
+
+// planned is what is kept of a plan: its objects are the cluster's, and as many as production's.
+type planned struct {
+	sites    []preview.Site
+	refusals []preview.Refusal
+	refused  bool
 }
 
 // NewPreviewDriver makes the driver of a preview, as its object has it.
@@ -149,7 +156,7 @@ func (d *PreviewDriver) conclude(err error) *Problem {
 	}
 	d.standing.Problem = p
 	if p != nil && p.Reason != ReasonFork && p.Reason != ReasonUnhealthy && p.Reason != ReasonApply {
-		d.outcome, d.before = nil, nil
+		d.planned, d.before = nil, nil
 	}
 	d.say()
 	return p
@@ -254,7 +261,7 @@ func (d *PreviewDriver) end(ctx context.Context, why string) error {
 	d.halt()
 	d.concluded = why
 	d.shared.leave(d.owner)
-	d.outcome, d.before, d.changed = nil, nil, changeKey{}
+	d.planned, d.before, d.changed = nil, nil, changeKey{}
 	d.standing.end()
 	return &Problem{Reason: ReasonEnded, Message: why, Stalled: true}
 }
@@ -288,7 +295,7 @@ func (d *PreviewDriver) Delete(ctx context.Context, p *schema.Preview, account s
 // ended tells that nothing is left.
 func (d *PreviewDriver) ended() {
 	d.shared.leave(d.owner)
-	d.outcome, d.before = nil, nil
+	d.planned, d.before = nil, nil
 	d.standing.end()
 	d.standing.Ended = true
 	d.tell()

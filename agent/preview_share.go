@@ -37,7 +37,8 @@ type Previews struct {
 	// Address gives the URL of a host at a Gateway; section is a listener or empty. Nil: "http://" and the host.
 	Address func(namespace, gateway, section, host string) string
 
-	turns chan struct{} // has room while another preview may work
+	turns    chan struct{} // has room while another preview may work
+	planning sync.Mutex    // held while one is planned, so that all of them together never take more than one processor
 
 	mu      sync.Mutex // guards what follows
 	sources map[plan.Owner]*previewSource

@@ -53,6 +53,7 @@ func (s *PreviewStanding) begin(p *schema.Preview) {
 	c := meta.FindStatusCondition(p.Status.Conditions, schema.PreviewLive)
 	if c != nil && c.Status == metav1.ConditionTrue && s.Serving() == s.Commit {
 		s.Live, s.LiveAfter = c.LastTransitionTime.Time, c.LastTransitionTime.Sub(s.Pushed)
+		s.Unrouted = c.Reason == ReasonLiveHealthy
 		if _, rest, ok := strings.Cut(c.Message, liveMessage); ok {
 			text, _, _ := strings.Cut(rest, " ")
 			if after, err := time.ParseDuration(text); err == nil {
@@ -71,10 +72,10 @@ func (s *PreviewStanding) push(commit string, now time.Time) {
 // applied notes that a revision is in the cluster.
 func (s *PreviewStanding) applied(revision string, p *preview.Plan, url string) {
 	if s.Revision != revision {
-		s.Live, s.LiveAfter = time.Time{}, 0
+		s.Live, s.LiveAfter, s.Unrouted = time.Time{}, 0, false
 	}
 	s.Revision, s.URL, s.Sites, s.Refusals = revision, url, p.Sites, p.Refusals
-	s.Late, s.Unrouted, s.Refused = false, false, ""
+	s.Late, s.Refused = false, ""
 	s.Same = p.Objects.Len() == 0
 }
 
@@ -144,10 +145,10 @@ func (s *PreviewStanding) readiness() (metav1.ConditionStatus, string, string) {
 		return metav1.ConditionUnknown, ReasonWorking, "the commit is on its way"
 	case s.Waiting:
 		return metav1.ConditionUnknown, ReasonHealth, "applied; waiting for its objects to be healthy"
-	case s.Same:
-		return metav1.ConditionTrue, ReasonSame, "nothing differs from production, which answers everything"
 	case len(s.Refusals) > 0:
 		return metav1.ConditionTrue, ReasonApplied, "all that has a place in a preview is applied; left out: " + refusals(s.Refusals)
+	case s.Same:
+		return metav1.ConditionTrue, ReasonSame, "nothing differs from production, which answers everything"
 	}
 	return metav1.ConditionTrue, ReasonApplied, "all of the commit is applied"
 }
@@ -188,8 +189,8 @@ func (d *PreviewDriver) tell() {
 		Sites: s.Sites, URL: s.URL, Refusals: s.Refusals, Problem: s.Problem, Serving: s.Serving(), Applied: s.isApplied(),
 		Live: s.Live, LiveAfter: s.LiveAfter, Ended: s.Ended,
 	}
-	if p := d.outcome; p != nil {
-		r.Sites, r.Refusals, r.Refused = p.Sites, p.Refusals, p.Refused
+	if p := d.planned; p != nil {
+		r.Sites, r.Refusals, r.Refused = p.sites, p.refusals, p.refused
 		r.Before, r.After = d.before, d.change.Onto(d.before)
 	}
 	message := ""

@@ -81,7 +81,7 @@ func (d *PreviewDriver) live() {
 		return
 	}
 	clear(d.pending)
-	if s.Live.IsZero() {
+	if s.Live.IsZero() && s.isApplied() { // else it is the head before that is live
 		s.Live = d.shared.World.Now()
 		s.LiveAfter = s.Live.Sub(s.Pushed)
 	}
@@ -90,7 +90,13 @@ func (d *PreviewDriver) live() {
 // reached notes what the Envoys say.
 func (d *PreviewDriver) reached(n News) {
 	s := &d.standing
-	s.Unrouted, s.Refused, s.Late = len(n.reach.Gateways) == 0 && !n.late, "", n.late
+	s.Refused, s.Late = "", n.late
+	switch {
+	case len(n.reach.Gateways) > 0:
+		s.Unrouted = false
+	case !n.late && s.Live.IsZero(): // later applies of the same head may touch no Envoy
+		s.Unrouted = true
+	}
 	d.tail.reached = !n.late
 	var parts []string
 	for i, refusal := range n.reach.Refused {

@@ -41,18 +41,20 @@ const (
 type previewStory struct {
 	*story
 	sync *schema.Sync
-	stop func() // of the controller
-	main string // the commit that production is at
+	top  *testing.T // the whole test, which the controller is for
+	stop func()     // of the controller
+	main string     // the commit that production is at
 }
 
 // TestClusterPreview: what a pull request changes answers beside production, follows its pushes and production, and is gone with it.
 func TestClusterPreview(t *testing.T) {
-	s := &previewStory{story: &story{world: newWorld(t), dir: filepath.Join(t.TempDir(), "repo")}}
+	s := &previewStory{story: &story{world: newWorld(t), dir: filepath.Join(t.TempDir(), "repo")}, top: t}
 	s.tool("crds", "standard")
 	s.tool("load-image", "../bin/headgate-image.tar")
 	s.tool("kubectl", "apply", "--server-side", "--force-conflicts", "-k", "crds")
-	s.freePreviews()
+	s.freePreviews(t.Context())
 	s.freshNamespaces()
+	s.accountForPreviews()
 	s.stop = s.startController()
 	s.createGateway()
 	beta, endpoints := service("beta", s.host, s.backend(t, "the beta"))
@@ -65,6 +67,7 @@ func TestClusterPreview(t *testing.T) {
 	}{
 		{"routing", s.routing}, {"push", s.push}, {"broken", s.broken}, {"production moves", s.productionMoves}, {"workload", s.workload},
 		{"fork", s.fork}, {"collision", s.collision}, {"restart", s.restart}, {"end", s.end}, {"no previews", s.noPreviews},
+		{"no Sync", s.noSync},
 	} {
 		if !t.Run(step.name, func(t *testing.T) { s.in(t); step.do() }) {
 			break
@@ -74,18 +77,26 @@ func TestClusterPreview(t *testing.T) {
 }
 
 // freePreviews lets the Previews of an earlier run go, to whose finalizers nobody would see.
-func (s *previewStory) freePreviews() {
+func (s *previewStory) freePreviews(ctx context.Context) {
 	var old schema.PreviewList
-	s.must(s.List(s.Context(), &old, client.InNamespace(storyNamespace)))
+	s.must(s.List(ctx, &old, client.InNamespace(storyNamespace)))
 	for i := range old.Items {
-		old.Items[i].Finalizers = nil
-		s.must(client.IgnoreNotFound(s.Update(s.Context(), &old.Items[i])))
+		free := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`))
+		s.must(client.IgnoreNotFound(s.Patch(ctx, &old.Items[i], free)))
 	}
 	var namespaces corev1.NamespaceList
-	s.must(s.List(s.Context(), &namespaces, client.HasLabels{"headgate.dev/preview"}))
+	s.must(s.List(ctx, &namespaces, client.HasLabels{"headgate.dev/preview"}))
 	for i := range namespaces.Items {
-		s.must(client.IgnoreNotFound(s.Delete(s.Context(), &namespaces.Items[i])))
+		s.must(client.IgnoreNotFound(s.Delete(ctx, &namespaces.Items[i])))
 	}
+}
+
+// accountForPreviews makes the account of the documentation.
+func (s *previewStory) accountForPreviews() {
+	text, err := os.ReadFile("previews/account.yaml")
+	s.must(err)
+	names := strings.NewReplacer("namespace: shop}", "namespace: "+storyNamespace+"}", ":shop:", ":"+storyNamespace+":", "== 'shop'", "== '"+storyNamespace+"'")
+	s.toolWith(names.Replace(string(text)), "kubectl", "apply", "--server-side", "--force-conflicts", "-f", "-")
 }
 
 // serve serves the repository over HTTP, and gives its address. As the usual hosts do, it gives any commit it has.
@@ -130,14 +141,14 @@ func (s *previewStory) begin(url string) {
 		URL: url, Ref: &schema.SyncRef{Branch: "main"}, Interval: "1h", Gateway: storyNamespace + "/public", ServiceAccountName: "deployer",
 		Forge: &schema.SyncForge{Kind: "gitea"},
 		Previews: &schema.SyncPreviews{PullRequests: &schema.PreviewPullRequests{}, Domain: previewDomain, Mode: schema.PreviewByBoth,
-			Forks: &schema.PreviewForks{Registries: []string{"headgate.dev"}}},
+			ServiceAccountName: "previews", Forks: &schema.PreviewForks{Registries: []string{"headgate.dev"}}},
 	}}
 	s.create(s.sync)
 	t := s.T
 	t.Cleanup(func() {
 		s.in(t)
 		s.stop()
-		s.freePreviews()
+		s.freePreviews(context.Background())
 	})
 	s.production(s.main)
 }
@@ -439,7 +450,10 @@ func (s *previewStory) restart() {
 	head := s.commit("pr42", "pr42", "shop.yaml", s.spec("shop", "shop.story.example", "beta"))
 	s.pushed(p, head)
 	s.answers("web-pr-43."+previewDomain, "/", "", 200, "from a pod")
+	step := s.T
+	s.in(s.top)
 	s.stop = s.startController()
+	s.in(step)
 	s.answers("shop-pr-42."+previewDomain, "/", "", 200, "the beta")
 	s.becomes(p, schema.PreviewLive, metav1.ConditionTrue, agent.ReasonLive)
 	s.answers("web-pr-43."+previewDomain, "/", "", 200, "from a pod")
@@ -493,4 +507,17 @@ func (s *previewStory) noPreviews() {
 	}
 	s.must(client.IgnoreNotFound(s.Delete(s.Context(), p)))
 	s.gone(p)
+}
+
+// noSync: the previews of a Sync that is deleted go with it.
+func (s *previewStory) noSync() {
+	s.must(s.Patch(s.Context(), s.sync, client.RawPatch(types.MergePatchType, fmt.Appendf(nil,
+		`{"spec":{"previews":{"pullRequests":{},"domain":%q,"serviceAccountName":"previews"}}}`, previewDomain))))
+	p := s.preview(47, s.commit("pr47", "main", "shop.yaml", s.spec("shop", "shop.story.example", "beta")), s.main, false)
+	s.answers("shop-pr-47."+previewDomain, "/", "", 200, "the beta")
+	s.must(s.Delete(s.Context(), s.sync))
+	s.answers("shop-pr-47."+previewDomain, "/", "", 404, "")
+	s.answers("shop.story.example", "/", "", 404, "")
+	s.gone(p)
+	s.gone(s.sync)
 }

@@ -121,6 +121,7 @@ func Add(m manager.Manager, o Options) (*Agent, error) {
 	}
 	a.previews = previews.New(previews.Config{
 		Manager: m, World: &a.world, Log: o.Log, Recorder: a.recorder, Production: a.production, Sync: a.get, Follows: a.follows, Patience: a.patience,
+		Forget: a.gate.forget,
 	})
 	a.telling = make(chan struct{}, tellers)
 	a.pulls = pulls.NewAll(a.pullsConfig())

@@ -32,6 +32,8 @@ type Config struct {
 	Sync func(sync plan.Owner) (*schema.Sync, error)
 	// Follows tells whether the objects of a namespace are this agent's.
 	Follows func(namespace string) bool
+	// Forget is told the owner of what a preview that is no more was made of.
+	Forget func(preview plan.Owner)
 	// Patience is how long is waited for what cannot be removed of a namespace, at most.
 	Patience func(ctx context.Context, namespace string) time.Duration
 }
@@ -158,6 +160,7 @@ func (p *Previews) gone(o any) {
 func (p *Previews) end(x *actor) {
 	x.stop()
 	delete(p.actors, x.owner)
+	p.config.Forget(x.owner)
 	p.ending[x.owner] = x.ended
 	go func() {
 		<-x.ended

@@ -45,14 +45,14 @@ func TestClusterPullRequests(t *testing.T) {
 	s.tool("crds", "standard")
 	s.tool("load-image", "../bin/headgate-image.tar")
 	s.tool("kubectl", "apply", "--server-side", "--force-conflicts", "-k", "crds")
-	s.freePreviews()
+	s.freePreviews(s.Context())
 	s.freshNamespaces()
 	s.startGitea()
 	s.stop = s.startController()
 	defer func() {
 		s.in(t)
 		s.stop()
-		s.freePreviews()
+		s.freePreviews(s.Context())
 	}()
 	s.createGateway()
 	beta, endpoints := service("beta", s.host, s.backend(t, "the beta"))
@@ -297,20 +297,21 @@ func (s *pullsStory) shows(commit, state string) (text, url string) {
 	s.Helper()
 	s.until("the status of "+commit[:7]+" is "+state, 30*time.Second, func(context.Context) error {
 		var all []struct {
+			ID                           int64
 			Context, Status, Description string
 			URL                          string `json:"target_url"`
 		}
-		s.api("GET", pullsRepo+"/commits/"+commit+"/statuses?sort=recentupdate", nil, &all)
+		s.api("GET", pullsRepo+"/commits/"+commit+"/statuses", nil, &all)
+		newest, is := int64(0), ""
 		for _, one := range all {
-			if one.Context != "headgate/preview" {
-				continue
+			if one.Context == "headgate/preview" && one.ID > newest {
+				newest, is, text, url = one.ID, one.Status, one.Description, one.URL
 			}
-			if text, url = one.Description, one.URL; one.Status != state {
-				return fmt.Errorf("it is %s: %s", one.Status, text)
-			}
-			return nil
 		}
-		return fmt.Errorf("there is none among %+v", all)
+		if is != state {
+			return fmt.Errorf("it is %q: %s, among %+v", is, text, all)
+		}
+		return nil
 	})
 	return text, url
 }

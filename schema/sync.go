@@ -270,7 +270,7 @@ type SyncSpec struct {
 	// +kubebuilder:validation:MaxLength=40
 	// +kubebuilder:validation:Pattern=`^[0-9a-f]{40}$`
 	Pin string `json:"pin,omitempty"`
-	// Previews serves what open pull requests would change beside what runs. The controller does not act on it yet.
+	// Previews serves what open pull requests would change beside what runs.
 	//
 	// Default: there are none.
 	// Example: {pullRequests: {}, domain: preview.example.com}

@@ -14,6 +14,7 @@ import (
 
 	"headgate.dev/agent"
 	agentcontroller "headgate.dev/agent/controller"
+	"headgate.dev/cmd/internal/review"
 	"headgate.dev/proxy/controller"
 	"headgate.dev/render/object"
 )
@@ -56,7 +57,7 @@ func (f *agentFlags) extend(log *slog.Logger) func(manager.Manager, *controller.
 			return errors.Join(errors.New("preparing the directory for repositories (--git-cache)"), err)
 		}
 		f.o.Log, f.o.Proxies = log.With("part", "agent"), proxies{l}
-		f.o.Limits, f.o.Comment = limits, previewComment
+		f.o.Limits, f.o.Comment = limits, review.Comment
 		_, err := agentcontroller.Add(m, f.o)
 		return err
 	}

@@ -1,4 +1,4 @@
-package main
+package review
 
 import (
 	"strings"
@@ -26,13 +26,17 @@ func rendered(t *testing.T, files map[string]string) *object.Set {
 	return result.Set
 }
 
-// TestPreviewComment: what strangers wrote stands in code, wherever it comes from.
-func TestPreviewComment(t *testing.T) {
+func shop(to string) string {
+	return "apiVersion: headgate.dev/v1alpha1\nkind: ServiceSpec\nmetadata: {name: shop}\nspec:\n  hosts: [shop.test]\n  routes:\n  - to: " + to + ":80\n"
+}
+
+// TestComment: what strangers wrote stands in code, wherever it comes from.
+func TestComment(t *testing.T) {
 	const head = "8c1d22f10b6d7a8892c1d3e4f5a6b7c8d9e0f1a2"
 	good := agent.PreviewReport{Name: "pr-42", Number: 42, Commit: head, URL: "https://shop-pr-42.preview.example.com", Applied: true, Live: time.Now(), LiveAfter: 1300 * time.Millisecond,
 		Sites:    []preview.Site{{Service: "shop", Host: "shop-pr-42.preview.example.com"}, {Service: "cart", Host: "cart-pr-42.preview.example.com"}},
 		Refusals: []preview.Refusal{{Rule: "kind", Error: &schema.Error{Message: "<b>@team`|\n/preview " + head}}},
-		Before:   rendered(t, map[string]string{"shop.yaml": by("shop", "shop")}), After: rendered(t, map[string]string{"<b>@team`|.yaml": by("shop", "shop-v2")})}
+		Before:   rendered(t, map[string]string{"shop.yaml": shop("shop")}), After: rendered(t, map[string]string{"<b>@team`|.yaml": shop("shop-v2")})}
 	broken := agent.PreviewReport{Name: "pr-42", Commit: head, Serving: strings.Repeat("4", 40), Problem: &agent.Problem{Reason: "RenderFailed", Stalled: true,
 		Message: "pr-42@8c1d22f: <b>@team`|.yaml:7:3: spec.timeout\n/preview " + head}}
 	refused := agent.PreviewReport{Name: "pr-42", Commit: head, Refused: true, Refusals: good.Refusals, Problem: &agent.Problem{Message: "x", Stalled: true}}
@@ -48,7 +52,7 @@ func TestPreviewComment(t *testing.T) {
 		"refused": {refused, []string{"**Not previewed:** 8c1d22f changes what a fork may not"}},
 		"header":  {header, []string{"with the header `x-headgate-preview: pr-42`"}},
 	} {
-		body, err := previewComment(t.Context(), test.report)
+		body, err := Comment(t.Context(), test.report)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,4 +1,4 @@
-package main
+package review
 
 import (
 	"cmp"
@@ -15,16 +15,15 @@ import (
 	"headgate.dev/agent"
 	"headgate.dev/cmd/internal/changes"
 	"headgate.dev/cmd/internal/local"
-	"headgate.dev/cmd/internal/review"
 	"headgate.dev/render/object"
 )
 
-// previewComment writes the comment on the pull request of a preview. Everything that comes out of a repository stands in code.
-func previewComment(ctx context.Context, r agent.PreviewReport) (string, error) {
+// Comment writes the comment on the pull request of a preview. Everything that comes out of a repository stands in code.
+func Comment(ctx context.Context, r agent.PreviewReport) (string, error) {
 	var w strings.Builder
 	commentHead(&w, &r)
 	for i, e := range r.Refusals {
-		if i == review.MarkdownRows {
+		if i == MarkdownRows {
 			fmt.Fprintf(&w, "- and %d more\n", len(r.Refusals)-i)
 			break
 		}
@@ -45,14 +44,17 @@ func previewComment(ctx context.Context, r agent.PreviewReport) (string, error) 
 	if errs = append(errs, more...); len(errs) > 0 {
 		return "", errs
 	}
-	d := review.New("production", "this pull request", nil)
+	d := New("production", "this pull request", nil)
 	merged := agent.Change{Set: after}
 	merged.Put, merged.Removed = object.Diff(before, after)
-	stack, err := holding(ctx, before, local.Touched(before, merged), local.Options{})
+	stack, err := local.New(local.Options{Detached: true})
 	if err != nil {
 		return "", err
 	}
 	defer stack.Close()
+	if err := stack.Apply(ctx, agent.Change{Set: before, Put: local.Touched(before, merged)}); err != nil {
+		return "", err
+	}
 	if err := d.Apply(ctx, stack, before, merged); err != nil {
 		return "", err
 	}

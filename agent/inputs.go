@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"headgate.dev/agent/git"
+	"headgate.dev/agent/internal/substitute"
 	"headgate.dev/agent/plan"
 	"headgate.dev/schema"
 )
@@ -40,7 +41,7 @@ type inputs struct {
 	source git.Source
 	// keys are whose signatures count; nil where commits need none.
 	keys    *git.Keys
-	values  *Variables // nil: nothing is substituted
+	values  *substitute.Variables // nil: nothing is substituted
 	gateway string
 	ignore  []plan.Rule
 	// digest is of all that decides what a commit becomes; not of credentials.
@@ -103,7 +104,7 @@ func (in *inputs) secrets() []string {
 func (in *inputs) decides() string {
 	text := in.gateway
 	if in.values != nil {
-		text += "\n" + in.values.digest()
+		text += "\n" + in.values.Digest()
 	}
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:8])
@@ -171,8 +172,8 @@ func refOf(spec *schema.SyncSpec) git.Ref {
 }
 
 // readValues gathers the variables: those of later objects win over earlier ones, the Sync's own over all.
-func readValues(ctx context.Context, s *schema.Sync, r Reader) (*Variables, error) {
-	v := &Variables{Open: map[string]string{}, Secret: map[string]string{}}
+func readValues(ctx context.Context, s *schema.Sync, r Reader) (*substitute.Variables, error) {
+	v := &substitute.Variables{Open: map[string]string{}, Secret: map[string]string{}}
 	for i, from := range s.Spec.Substitute.From {
 		field := fmt.Sprintf("substitute.from[%d]", i)
 		values, into, other := map[string]string{}, v.Open, v.Secret
@@ -203,7 +204,7 @@ func readValues(ctx context.Context, s *schema.Sync, r Reader) (*Variables, erro
 		v.Open[name] = string(value)
 		delete(v.Secret, name)
 	}
-	if err := v.check(); err != nil {
+	if err := v.Check(); err != nil {
 		return nil, &Problem{Reason: ReasonInput, Stalled: true, Err: err, Message: "spec.substitute: " + err.Error()}
 	}
 	return v, nil

@@ -1,14 +1,12 @@
 package agent
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 
@@ -49,7 +47,8 @@ func (d *PreviewDriver) bring(ctx context.Context) error {
 func (d *PreviewDriver) plan() (*preview.Plan, error) {
 	d.shared.planning.Lock()
 	defer d.shared.planning.Unlock()
-	rules := PreviewRules(d.of.Sync, &d.spec)
+	rules := preview.RulesOf(d.of.Sync, &d.spec)
+	rules.Namespace = PreviewNamespace(d.sync.Namespace, d.sync.Name, &d.spec)
 	for range 3 { // a host may be given away in between
 		p, err := preview.New(d.of.Production.Set, d.change, rules)
 		if err != nil {
@@ -73,32 +72,6 @@ func (d *PreviewDriver) plan() (*preview.Plan, error) {
 		}
 	}
 	return nil, errors.New("its hosts change hands too often")
-}
-
-// PreviewRules are what a Sync says about one of its previews.
-func PreviewRules(s *schema.Sync, p *schema.PreviewSpec) preview.Rules {
-	spec := s.Spec.Previews
-	r := preview.Rules{
-		Sync: s.Name, Name: p.Name, Namespace: PreviewNamespace(s.Namespace, s.Name, p), Domain: spec.Domain, Host: spec.Host,
-		Mode: preview.Mode(spec.Mode), SHA: p.Commit, Quota: spec.Quota,
-	}
-	if namespace, rest, ok := strings.Cut(spec.Gateway, "/"); ok {
-		name, section, _ := strings.Cut(rest, "#")
-		r.Gateway = preview.Parent{Namespace: namespace, Name: name, Section: section}
-	}
-	for _, i := range spec.Images {
-		r.Images = append(r.Images, preview.Image{Name: i.Name, NewName: i.NewName, NewTag: i.NewTag})
-	}
-	if p.Fork {
-		r.Fork = &preview.Fork{}
-		if r.Mode == preview.Both {
-			r.Mode = preview.ByHost // a stranger answers at hosts of previews alone
-		}
-		if f := spec.Forks; f != nil {
-			r.Fork.Registries, r.Fork.Kinds = f.Registries, f.Kinds
-		}
-	}
-	return r
 }
 
 // PreviewNamespace is the namespace of a preview: preview-SYNC-N and a digest, because Syncs of two namespaces may have the same name.
@@ -232,29 +205,11 @@ func (d *PreviewDriver) url(p *preview.Plan) string {
 		if host == "" || p.Sites[i].Gone {
 			continue
 		}
-		gateway := gatewayOf(p.Objects, host)
+		gateway := p.Gateway(host)
 		if d.shared.Address == nil {
 			return "http://" + host
 		}
 		return d.shared.Address(gateway.Namespace, gateway.Name, gateway.Section, host)
 	}
 	return ""
-}
-
-// gatewayOf gives the first parent of a route that has a host.
-func gatewayOf(set *object.Set, host string) preview.Parent {
-	for o := range set.All() {
-		spec, _ := o.Content["spec"].(map[string]any)
-		hosts, _ := spec["hostnames"].([]any)
-		parents, _ := spec["parentRefs"].([]any)
-		for _, h := range hosts {
-			if h != host || len(parents) == 0 {
-				continue
-			}
-			parent, _ := parents[0].(map[string]any)
-			text := func(key string) string { s, _ := parent[key].(string); return s }
-			return preview.Parent{Namespace: cmp.Or(text("namespace"), o.ID.Namespace), Name: text("name"), Section: text("sectionName")}
-		}
-	}
-	return preview.Parent{}
 }

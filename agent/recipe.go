@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"headgate.dev/agent/git"
+	"headgate.dev/agent/internal/substitute"
 	"headgate.dev/agent/plan"
 	"headgate.dev/render"
 	"headgate.dev/render/object"
@@ -42,7 +43,7 @@ func (r *recipe) render(ctx context.Context, renderer *render.Renderer, c *git.C
 	ch := make(chan outcome, 1)
 	tree := git.Tree(bounded{Tree: c.Tree, ctx: ctx})
 	if r.inputs.values != nil {
-		tree = substitute(tree, *r.inputs.values)
+		tree = substitute.Tree(tree, *r.inputs.values)
 	}
 	go func() {
 		result, err := renderer.Tree(tree, r.dir, render.Options{Gateway: r.inputs.gateway, Namespace: r.namespace})
@@ -70,7 +71,7 @@ func (r *recipe) finish(set *object.Set) (*object.Set, error) {
 	if r.inputs.values == nil {
 		return set, nil
 	}
-	return r.inputs.values.reveal(set)
+	return r.inputs.values.Reveal(set)
 }
 
 // Rendering is a commit of a Sync's repository as objects.

@@ -1,7 +1,7 @@
 package schema
 
 // SyncPreviews gives each open pull request, or each branch of some names, a preview: what it changes is served beside production, at a host of its own.
-// In a cluster that are pull requests; `headgate up` and `headgate preview diff` do the same for local branches.
+// `headgate up` and `headgate preview diff` do the same for local branches.
 //
 // +kubebuilder:object:generate=true
 // +kubebuilder:validation:XValidation:rule="has(self.pullRequests) != has(self.branches)",message="previews are of pullRequests or of branches: name one of the two"

@@ -253,7 +253,7 @@ func (a *Agent) gone(o any) {
 	if x := a.actors[owner]; x != nil {
 		a.end(x)
 	}
-	a.previews.Changed(owner)
+	a.previews.Gone(owner)
 }
 
 // end ends an actor. The lock is held.

@@ -195,6 +195,12 @@ func (p *Previews) Changed(sync plan.Owner) {
 	}
 }
 
+// Gone is told a Sync that is no more.
+func (p *Previews) Gone(sync plan.Owner) {
+	liveSeconds.DeleteLabelValues(sync.Namespace, sync.Name)
+	p.Changed(sync)
+}
+
 // Exists tells whether there is a preview that is called so as an owner. As long as they are not known, there is.
 func (p *Previews) Exists(owner plan.Owner) bool {
 	p.mu.Lock()

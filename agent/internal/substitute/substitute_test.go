@@ -1,4 +1,4 @@
-package agent
+package substitute
 
 import (
 	"errors"
@@ -61,9 +61,9 @@ func TestSubstitute(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got := ""
-			result, err := render.Tree(substitute(test.tree, v), ".", render.Options{})
+			result, err := render.Tree(Tree(test.tree, v), ".", render.Options{})
 			if err == nil {
-				result.Set, err = v.reveal(result.Set)
+				result.Set, err = v.Reveal(result.Set)
 			}
 			if err != nil {
 				got = err.Error()
@@ -87,7 +87,7 @@ func TestSubstituteAgain(t *testing.T) {
 	tree := files("a.yaml", "kind: ConfigMap\napiVersion: v1\nmetadata: {name: c}\ndata: {a: '${NAME}'}\n")
 	r := render.New()
 	for _, value := range []string{"one", "two"} {
-		result, err := r.Tree(substitute(tree, Variables{Open: map[string]string{"NAME": value}}), ".", render.Options{})
+		result, err := r.Tree(Tree(tree, Variables{Open: map[string]string{"NAME": value}}), ".", render.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -100,7 +100,7 @@ func TestSubstituteAgain(t *testing.T) {
 }
 
 func TestValuesOfSeveralLines(t *testing.T) {
-	err := Variables{Open: map[string]string{"A": "x\ny: z"}}.check()
+	err := Variables{Open: map[string]string{"A": "x\ny: z"}}.Check()
 	if err == nil || !strings.Contains(err.Error(), "${A}") {
 		t.Errorf("got %v", err)
 	}

@@ -1,4 +1,5 @@
-package agent
+// Package substitute puts values into the files of a tree, and secret ones into the Secrets that are rendered from it.
+package substitute
 
 import (
 	"bytes"
@@ -30,8 +31,8 @@ type Variables struct {
 // variable is a name in a text, or one that is escaped.
 var variable = regexp.MustCompile(`\$?\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
 
-// check says which value cannot be put into a text without changing what is around it.
-func (v Variables) check() error {
+// Check says which value cannot be put into a text without changing what is around it.
+func (v Variables) Check() error {
 	for _, name := range slices.Sorted(maps.Keys(v.Open)) {
 		if strings.ContainsAny(v.Open[name], "\n\r") {
 			return fmt.Errorf("substituting ${%s}: its value has several lines, which could become other fields: put it into a ConfigMap or a Secret of the repository", name)
@@ -40,8 +41,8 @@ func (v Variables) check() error {
 	return nil
 }
 
-// digest tells sets of values apart.
-func (v Variables) digest() string {
+// Digest tells sets of values apart.
+func (v Variables) Digest() string {
 	var all []any
 	for _, m := range []map[string]string{v.Open, v.Secret} {
 		values := map[string]any{}
@@ -61,8 +62,9 @@ type substituted struct {
 	digest string // of values
 }
 
-func substitute(t git.Tree, v Variables) git.Tree {
-	return &substituted{Tree: t, values: v, digest: v.digest()}
+// Tree gives a tree with open values in its files. Its digests tell values apart.
+func Tree(t git.Tree, v Variables) git.Tree {
+	return &substituted{Tree: t, values: v, digest: v.Digest()}
 }
 
 // Digest implements git.Tree.
@@ -160,8 +162,8 @@ func (s *substituted) line(text []byte, at schema.Position, errs *schema.Errors)
 	return append(out, text[last:]...)
 }
 
-// reveal puts secret values into the Secrets of a set. The error is schema.Errors where another object names one.
-func (v Variables) reveal(set *object.Set) (*object.Set, error) {
+// Reveal puts secret values into the Secrets of a set. The error is schema.Errors where another object names one.
+func (v Variables) Reveal(set *object.Set) (*object.Set, error) {
 	if len(v.Secret) == 0 {
 		return set, nil
 	}
@@ -207,7 +209,7 @@ func (v Variables) revealIn(o *object.Object) (*object.Object, *schema.Error) {
 	return next, nil
 }
 
-// revealing is one object during reveal.
+// revealing is one object during Reveal.
 type revealing struct {
 	values   map[string]string
 	inSecret bool

@@ -408,10 +408,15 @@ func (s *pullsStory) never(number int, why string) {
 	}
 }
 
+// forked is a shop with one route more, to where production leads already: a fork opens no other way.
+func (s *pullsStory) forked(path string) string {
+	return s.spec("shop", "shop.story.example", "beta") + "  - path: " + path + "\n    to: beta\n"
+}
+
 // fork: a stranger's head runs once a writer approved that very commit, and not a commit longer.
 func (s *pullsStory) fork() {
 	s.eveFork()
-	first := s.eveWrites("evil", "shop.yaml", s.spec("shop", "shop.story.example", "shop"), true)
+	first := s.eveWrites("evil", "shop.yaml", s.forked("/more"), true)
 	n := s.open("eve", "eve:evil", "Be nice")
 	if message := s.without(n, "Fork"); !strings.Contains(message, "/preview "+first) {
 		s.Errorf("it says %q", message)
@@ -422,12 +427,12 @@ func (s *pullsStory) fork() {
 	s.comment("ada", n, "> /preview "+first)
 	s.never(n, "nobody with write access approved it")
 	s.comment("ada", n, "Looks good.\n\n/preview "+first[:10])
-	s.answers(hostOf("shop", n), "/", "", 200, "the shop")
+	s.answers(hostOf("shop", n), "/", "", 200, "the beta")
 	if p := s.of(n); p == nil || !p.Spec.Fork || p.Spec.Commit != first || p.Annotations["headgate.dev/approved-by"] != "ada" {
 		s.Fatalf("its Preview is %+v", p)
 	}
 	s.says(n, "**Preview** http://"+hostOf("shop", n))
-	second := s.eveWrites("evil", "shop.yaml", s.spec("shop", "shop.story.example", "beta"), false)
+	second := s.eveWrites("evil", "shop.yaml", s.forked("/most"), false)
 	s.answers(hostOf("shop", n), "/", "", 404, "")
 	if message := s.without(n, "Fork"); !strings.Contains(message, second) {
 		s.Errorf("it says %q", message)
@@ -445,11 +450,11 @@ func (s *pullsStory) label() {
 		ID int `json:"id"`
 	}
 	s.api("POST", pullsRepo+"/labels", values{"name": "safe-to-preview", "color": "#00aa00"}, &label)
-	s.eveWrites("labelled", "shop.yaml", s.spec("shop", "shop.story.example", "shop"), true)
+	s.eveWrites("labelled", "shop.yaml", s.forked("/more"), true)
 	n := s.open("eve", "eve:labelled", "Be nice again")
 	s.without(n, "Fork")
 	s.as("ada", "POST", fmt.Sprintf("%s/issues/%d/labels", pullsRepo, n), values{"labels": []int{label.ID}}, nil)
-	s.answers(hostOf("shop", n), "/", "", 200, "the shop")
+	s.answers(hostOf("shop", n), "/", "", 200, "the beta")
 	s.eveWrites("labelled", "more.yaml", configMapFile("more"), false)
 	s.answers(hostOf("shop", n), "/", "", 404, "")
 	s.until("the label is taken off", 30*time.Second, func(context.Context) error {

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -39,7 +41,7 @@ type written struct {
 const unseen = 10 * time.Second
 
 // previews gives what there is, with what was just written.
-func (f *Follower) previews(ctx context.Context, s *schema.Sync) ([]life.Preview, error) {
+func (f *Follower) previews(ctx context.Context, s *schema.Sync, ending map[string]schema.Preview) ([]life.Preview, error) {
 	list, err := f.world.Store.Previews(ctx, s)
 	if err != nil {
 		return nil, err
@@ -59,6 +61,17 @@ func (f *Follower) previews(ctx context.Context, s *schema.Sync) ([]life.Preview
 		}
 		out = append(out, f.preview(p))
 	}
+	for uid, p := range ending {
+		name := p.Spec.Name
+		if w, ok := f.written[name]; ok && string(w.object.UID) == uid {
+			delete(f.written, name)
+		}
+		if !there[uid] && !seen[name] { // gone, and nobody was told yet
+			v := f.preview(&p)
+			v.Ending = true
+			out, seen[name], there[uid] = append(out, v), true, true
+		}
+	}
 	for name, w := range f.written {
 		switch {
 		case seen[name]:
@@ -69,12 +82,20 @@ func (f *Follower) previews(ctx context.Context, s *schema.Sync) ([]life.Preview
 			there[string(w.object.UID)] = true
 		}
 	}
-	for uid := range f.ours {
-		if !there[uid] {
-			delete(f.ours, uid)
-		}
+	if len(f.ours) > mostNotes { // that one is gone may still be to be heard
+		maps.DeleteFunc(f.ours, func(uid string, _ bool) bool { return !there[uid] })
 	}
 	return out, nil
+}
+
+// settled forgets those that ended once what follows from that is remembered. It tells whether one was gone altogether, so that its place is free.
+func (f *Follower) settled(previews []life.Preview, before map[string]schema.Preview) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for uid := range before {
+		delete(f.ending, uid)
+	}
+	return len(before) > 0 && slices.ContainsFunc(previews, func(p life.Preview) bool { return p.Ending })
 }
 
 func (f *Follower) preview(p *schema.Preview) life.Preview {

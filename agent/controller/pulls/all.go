@@ -105,7 +105,7 @@ func (p *All) watch(ctx context.Context) error {
 		return fmt.Errorf("watching Previews: %w", err)
 	}
 	registration, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
-		AddFunc: p.previewSeen, DeleteFunc: p.previewSeen,
+		AddFunc: p.previewSeen, DeleteFunc: p.previewGone,
 		UpdateFunc: func(old, o any) {
 			before, now := old.(*schema.Preview), o.(*schema.Preview)
 			if before.Generation != now.Generation || before.UID != now.UID || (before.DeletionTimestamp == nil) != (now.DeletionTimestamp == nil) {
@@ -124,12 +124,26 @@ func (p *All) watch(ctx context.Context) error {
 
 // previewSeen is told a Preview that is new, says something else, or goes.
 func (p *All) previewSeen(o any) {
+	if v, ok := o.(*schema.Preview); ok {
+		f := p.of(plan.Owner{Namespace: v.Namespace, Name: v.Spec.Sync})
+		switch {
+		case f == nil:
+		case v.DeletionTimestamp != nil:
+			f.Ending(v)
+		default:
+			f.Changed()
+		}
+	}
+}
+
+// previewGone is told a Preview that is no more.
+func (p *All) previewGone(o any) {
 	if unknown, ok := o.(toolscache.DeletedFinalStateUnknown); ok {
 		o = unknown.Obj
 	}
 	if v, ok := o.(*schema.Preview); ok {
 		if f := p.of(plan.Owner{Namespace: v.Namespace, Name: v.Spec.Sync}); f != nil {
-			f.Changed()
+			f.Ending(v)
 		}
 	}
 }

@@ -67,6 +67,8 @@ type Follower struct {
 	mu    sync.Mutex // guards what follows
 	sync  *schema.Sync
 	notes notes
+	// ending are Previews that are being deleted, by their UIDs: one that is gone before the next look must not come back if somebody's hand did it.
+	ending map[string]schema.Preview
 
 	state // of the goroutine alone
 }
@@ -102,6 +104,17 @@ func (f *Follower) Take(s *schema.Sync) {
 
 // Changed says that a Preview of the Sync is another one.
 func (f *Follower) Changed() { f.rouse() }
+
+// Ending says that a Preview of the Sync is being deleted, or is gone.
+func (f *Follower) Ending(p *schema.Preview) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.ending == nil {
+		f.ending = map[string]schema.Preview{}
+	}
+	f.ending[string(p.UID)] = *p.DeepCopy()
+	f.rouse()
+}
 
 // Poll has the host asked for everything, as when what a Sync names has changed.
 func (f *Follower) Poll() {

@@ -181,7 +181,9 @@ func (w *world) Delete(_ context.Context, p *schema.Preview, _ string) error {
 	return nil
 }
 
-func (w *world) Remembered(context.Context, *schema.Sync) *schema.SyncPreviewsStatus { return w.status.DeepCopy() }
+func (w *world) Remembered(context.Context, *schema.Sync) *schema.SyncPreviewsStatus {
+	return w.status.DeepCopy()
+}
 
 func (w *world) Remember(_ context.Context, _ *schema.Sync, next *schema.SyncPreviewsStatus) error {
 	w.status = *next.DeepCopy()
@@ -344,6 +346,38 @@ func TestMany(t *testing.T) {
 	if n := w.asked - asked; n > 2 {
 		t.Errorf("it took %d requests", n)
 	}
+}
+
+// TestEndedByHand: one that somebody deletes stays away until the next push, however fast it was gone; one that was left out comes back when it is not any more.
+func TestEndedByHand(t *testing.T) {
+	w := newWorld(t)
+	w.open(1, "a", nil)
+	w.look(0)
+	gone := w.previews["shop.pr-1"].DeepCopy()
+	delete(w.previews, "shop.pr-1")
+	w.f.Ending(gone)
+	w.look(time.Second)
+	w.has("")
+	w.begin()
+	w.look(time.Second)
+	w.has("")
+	w.open(1, "b", nil)
+	w.f.Poll()
+	w.look(time.Hour)
+	w.has("1:bbbbbbb")
+	draft := func(is bool) {
+		w.open(1, "b", func(p *forge.PullRequest) { p.Draft = is })
+		w.f.Poll()
+	}
+	gone = w.previews["shop.pr-1"].DeepCopy()
+	draft(true)
+	w.look(time.Hour)
+	w.f.Ending(gone) // the news of what was done here
+	w.look(time.Second)
+	draft(false)
+	w.look(time.Hour)
+	w.look(time.Second)
+	w.has("1:bbbbbbb")
 }
 
 // TestRequires: a head without the required status waits, and what was before serves on.

@@ -122,7 +122,10 @@ type check struct {
 
 // settle decides, and does what was decided. failed is why the host could not be asked.
 func (f *Follower) settle(ctx context.Context, s *schema.Sync, approvals []life.Approval, failed error) error {
-	previews, err := f.previews(ctx, s)
+	f.mu.Lock()
+	ending := maps.Clone(f.ending)
+	f.mu.Unlock()
+	previews, err := f.previews(ctx, s, ending)
 	if err != nil {
 		return err
 	}
@@ -147,8 +150,11 @@ func (f *Follower) settle(ctx context.Context, s *schema.Sync, approvals []life.
 	acted := f.act(ctx, s, &d)
 	f.untag(ctx, forkLabel(s), d.Unlabel)
 	next := f.status(&w, &d, cmp.Or(failed, f.teller.failed()))
-	if err := f.world.Store.Remember(ctx, s, next); err != nil && acted == nil {
+	switch err := f.world.Store.Remember(ctx, s, next); {
+	case err != nil && acted == nil:
 		acted = err
+	case err == nil && f.settled(previews, ending):
+		f.rouse() // its place may be free now
 	}
 	f.tell(s, &w, &d)
 	return cmp.Or(failed, acted)

@@ -161,6 +161,16 @@ func (s *pullsStory) open(user, head, title string) int {
 	var pr struct {
 		Number int `json:"number"`
 	}
+	if !strings.Contains(head, ":") {
+		s.until("the host knows the branch "+head, 30*time.Second, func(context.Context) error {
+			var branches []struct{ Name string }
+			s.api("GET", pullsRepo+"/branches?limit=50", nil, &branches)
+			if !slices.ContainsFunc(branches, func(b struct{ Name string }) bool { return b.Name == head }) {
+				return fmt.Errorf("it knows %v", branches)
+			}
+			return nil
+		})
+	}
 	s.as(user, "POST", pullsRepo+"/pulls", values{"title": title, "head": head, "base": "main"}, &pr)
 	return pr.Number
 }

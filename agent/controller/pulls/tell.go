@@ -233,8 +233,9 @@ func (t *teller) say(ctx context.Context, n *news, m *message) error {
 	}
 	p := t.of(m.number)
 	status, commit := statusOf(n.sync, m)
-	tells := n.sync.Spec.Forge != nil && (n.sync.Spec.Forge.Statuses == nil || *n.sync.Spec.Forge.Statuses)
-	if (body == "" || body == p.body) && (!tells || commit == "" || commit == p.commit && status == p.status) {
+	shows := tellsStatuses(n.sync) && commit != "" && (commit != p.commit || status != p.status)
+	comments := body != "" && body != p.body
+	if !shows && !comments {
 		return nil
 	}
 	done, err := t.turn(ctx)
@@ -244,22 +245,28 @@ func (t *teller) say(ctx context.Context, n *news, m *message) error {
 	defer done()
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	if tells && commit != "" && (commit != p.commit || status != p.status) {
+	if shows {
 		if err := n.host.SetStatus(ctx, n.repository, commit, status); err != nil {
 			return err
 		}
 		p.commit, p.status = commit, status
 	}
-	if body != "" && body != p.body {
-		if err := n.host.SetComment(ctx, n.repository, m.number, t.marker(n.sync), body); err != nil {
-			return err
-		}
-		p.body = body
-		if m.report != nil && !m.report.Live.IsZero() {
-			p.live, p.at = m.report.Commit, time.Now().Add(settling)
-		}
+	if !comments {
+		return nil
+	}
+	if err := n.host.SetComment(ctx, n.repository, m.number, t.marker(n.sync), body); err != nil {
+		return err
+	}
+	p.body = body
+	if m.report != nil && !m.report.Live.IsZero() {
+		p.live, p.at = m.report.Commit, time.Now().Add(settling)
 	}
 	return nil
+}
+
+func tellsStatuses(s *schema.Sync) bool {
+	f := s.Spec.Forge
+	return f != nil && (f.Statuses == nil || *f.Statuses)
 }
 
 // marker is what the comment is found by.

@@ -47,17 +47,22 @@ func (d *decider) approve() {
 		if a := d.before[name]; a != nil && a.Commit == s.Head && a.ApprovedBy != "" {
 			d.approved[s] = a.ApprovedBy
 		}
-		for _, a := range d.Approvals {
-			if a.Number != s.Number {
-				continue
-			}
-			if why := d.denies(&a, s); why != "" {
-				d.Denied = append(d.Denied, Denial{Approval: a, Message: why})
-				continue
-			}
-			d.approved[s] = orSomebody(a.By)
-		}
+		d.hear(s)
 		d.unlabel(s)
+	}
+}
+
+// hear takes in what was just said about a fork.
+func (d *decider) hear(s *Subject) {
+	for _, a := range d.Approvals {
+		if a.Number != s.Number {
+			continue
+		}
+		if why := d.denies(&a, s); why != "" {
+			d.Denied = append(d.Denied, Denial{Approval: a, Message: why})
+			continue
+		}
+		d.approved[s] = orSomebody(a.By)
 	}
 }
 

@@ -16,6 +16,10 @@ func (r *Rules) excluded(s *Subject) string {
 		}
 		return ""
 	}
+	return r.excludedPull(s)
+}
+
+func (r *Rules) excludedPull(s *Subject) string {
 	targets := r.Targets
 	if len(targets) == 0 {
 		targets = []string{r.Follows}

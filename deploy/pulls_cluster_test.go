@@ -595,7 +595,7 @@ func (s *pullsStory) hostile() {
 	n := s.open("ada", long, "**bold** {{.}} <script>alert(1)</script>")
 	s.answers(hostOf("shop", n), "/", "", 200, "the shop")
 	s.close(n)
-	s.branch("%%%", "cart.yaml", "")
+	s.branch("%%%", "cart.yaml", "kind: x\n")
 	m := s.open("ada", "%%%", strings.Repeat("t", 200))
 	s.says(m, "**Not previewed:**", "cart.yaml:1")
 	s.close(m)

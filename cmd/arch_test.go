@@ -66,6 +66,8 @@ var table = []row{
 		"reads what Gateways took; whether that is anybody's is drift's word"},
 	{"agent/preview", pure, []string{"render/object", "schema"},
 		"the same for pull requests in a cluster and for branches in `up`"},
+	{"agent/preview/life", pure, []string{"agent/preview"},
+		"which previews there are to be is decided from what a host said, without asking it; of preview it takes how branches are called"},
 	{"agent/forge", edge, nil,
 		"speaks with Git hosts about commits and texts; what they mean is decided elsewhere"},
 	{"agent/notify", edge, nil,
@@ -74,6 +76,8 @@ var table = []row{
 		"one sync from commit to objects; whatever serves them is behind interfaces that it declares itself"},
 	{"agent/controller", edge, []string{"agent", "agent/...", "render", "render/object", "schema"},
 		"the controller-runtime edge: it joins the edges of one cluster; everything worth testing without it is in agent"},
+	{"agent/controller/pulls", edge, []string{"agent", "agent/forge", "agent/plan", "agent/preview/life", "schema"},
+		"the pull requests of each Sync's host: it asks, has life decide, and writes Previews; of the rest it knows what functions tell it"},
 	{"agent/controller/previews", edge, []string{"agent", "agent/plan", "schema"},
 		"the Previews of a cluster, beside the Syncs: it knows of those what it is told through functions"},
 

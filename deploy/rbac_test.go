@@ -57,7 +57,7 @@ var clusterPermissions = map[string]string{
 	"headgate.dev/syncs":        "get list patch watch",
 	"headgate.dev/syncs/status": "patch",
 
-	"headgate.dev/previews":        "get list patch watch",
+	"headgate.dev/previews":        "create delete get list patch watch",
 	"headgate.dev/previews/status": "patch",
 
 	"authentication.k8s.io/tokenreviews": "create",

@@ -1,8 +1,6 @@
 package schema
 
-import (
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-)
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // KindPreview is the kind of a Preview, a custom resource.
 const KindPreview = "Preview"

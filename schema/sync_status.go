@@ -1,8 +1,6 @@
 package schema
 
-import (
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-)
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // SyncHistoryLimit is how many commits status.history remembers.
 const SyncHistoryLimit = 20
@@ -58,6 +56,10 @@ type SyncStatus struct {
 	//
 	// +optional
 	Notify *SyncNotifyStatus `json:"notify,omitempty"`
+	// Previews is about the previews, where spec.previews asks for some.
+	//
+	// +optional
+	Previews *SyncPreviewsStatus `json:"previews,omitempty"`
 	// History of the last commits, the newest first.
 	//
 	// Limits: at most 20.

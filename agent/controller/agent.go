@@ -20,6 +20,7 @@ import (
 	"headgate.dev/agent"
 	"headgate.dev/agent/apply"
 	"headgate.dev/agent/controller/previews"
+	"headgate.dev/agent/controller/pulls"
 	"headgate.dev/agent/git"
 	"headgate.dev/agent/plan"
 	"headgate.dev/render"
@@ -45,6 +46,8 @@ type Options struct {
 	Traffic agent.Traffic
 	// Applied are told each apply that changed something, and the first of each Sync since the start. They must not wait.
 	Applied []func(agent.Applied)
+	// Comment writes, in Markdown, what there is to say of a preview on its pull request. May be nil.
+	Comment func(context.Context, agent.PreviewReport) (string, error)
 	// Previewed are told how each preview is doing (agent.World.Previewed). They must not wait.
 	Previewed []func(agent.PreviewReport)
 	// Cluster is the name of the cluster in what people are told; may be empty.
@@ -65,6 +68,7 @@ type Agent struct {
 	gate     *gate
 	drifts   *drifts
 	previews *previews.Previews
+	pulls    *pulls.All
 	world    agent.World
 	options  Options
 	telling  chan struct{} // has room while another request to a Git host may be made
@@ -121,6 +125,7 @@ func Add(m manager.Manager, o Options) (*Agent, error) {
 		Forget: a.gate.forget,
 	})
 	a.telling = make(chan struct{}, tellers)
+	a.pulls = pulls.NewAll(a.pullsConfig())
 	a.world.Repositories.Options.App = appTokens
 	registerMetrics(a)
 	if o.HookAddress != "" {
@@ -149,6 +154,7 @@ func (a *Agent) Start(ctx context.Context) error {
 	a.mu.Lock()
 	a.ctx = ctx
 	a.mu.Unlock()
+	a.pulls.Begin(ctx)
 	if !a.awaitKind(ctx) {
 		return nil
 	}
@@ -198,9 +204,9 @@ func (a *Agent) watch(ctx context.Context) error {
 		return fmt.Errorf("watching Syncs: %w", err)
 	}
 	registration, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
-		AddFunc:    func(o any) { a.drifts.seen(o); a.seen(o) },
-		UpdateFunc: func(_, o any) { a.drifts.seen(o); a.seen(o) },
-		DeleteFunc: func(o any) { a.gone(o); a.drifts.gone(o) },
+		AddFunc:    func(o any) { a.drifts.seen(o); a.seen(o); a.pulls.Seen(o) },
+		UpdateFunc: func(_, o any) { a.drifts.seen(o); a.seen(o); a.pulls.Seen(o) },
+		DeleteFunc: func(o any) { a.gone(o); a.drifts.gone(o); a.pulls.Gone(o) },
 	})
 	if err != nil {
 		return fmt.Errorf("watching Syncs: %w", err)
@@ -316,6 +322,7 @@ func (a *Agent) HearPreviews(f func(agent.PreviewReport)) {
 }
 
 func (a *Agent) previewed(r agent.PreviewReport) {
+	a.pulls.Previewed(r)
 	for _, tell := range a.options.Previewed {
 		tell(r)
 	}

@@ -275,6 +275,7 @@ func (h *hooks) take(ctx context.Context, hint forge.Hint) {
 		if i != mine && forge.Key(s.Spec.URL) != key || !h.agent.follows(s.Namespace) {
 			continue
 		}
+		h.hint(ctx, s, hint)
 		r := heard(s, hint)
 		h.agent.log.Debug("a webhook", "hook", hint.Hook, "sync", ownerOf(s).String(), "hooks", hint.Hooks, "refs", hint.Refs, "concerned", r.concerned)
 		switch {

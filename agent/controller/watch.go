@@ -161,6 +161,7 @@ func (a *Agent) changed(in input) {
 	for _, x := range a.actors {
 		if x.names(in) {
 			a.log.Debug("what a Sync names has changed", "sync", x.owner.Namespace+"/"+x.owner.Name, "kind", in.kind, "name", in.name)
+			a.pulls.Poll(x.owner)
 			x.leave(agent.Trigger{At: a.now().Add(-x.interval()), Inputs: true})
 		}
 	}

@@ -89,6 +89,7 @@ type host interface {
 	listChecks(ctx context.Context, repo, commit string) ([]Status, error)
 	setStatus(ctx context.Context, repo, commit string, s Status) error
 	listComments(ctx context.Context, repo string, number int, since time.Time) ([]Comment, error)
+	comment(ctx context.Context, repo string, number int, id int64) (Comment, error)
 	addComment(ctx context.Context, repo string, number int, body string) (int64, error)
 	editComment(ctx context.Context, repo string, number int, id int64, body string) error
 	permission(ctx context.Context, repo, user string) (Permission, error)

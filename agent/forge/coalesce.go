@@ -30,6 +30,8 @@ type Hint struct {
 	// PullRequests are the numbers of those that something happened to, Statuses the commits that something was said about, both sorted.
 	PullRequests []int
 	Statuses     []string
+	// Pulls is what was said of them besides, in the order in which the hooks came.
+	Pulls []PullHint
 	// Ping: somebody tried the hook.
 	Ping bool
 	// More happened than is listed.
@@ -43,6 +45,15 @@ type Hint struct {
 
 // RefHint is a reference, and the commit that it was said to be at; empty when it was deleted, or nothing was said.
 type RefHint struct{ Ref, Commit string }
+
+// PullHint is what one hook said of a pull request: its head, a comment by its id, labels that were set and by whom, as in [Event].
+type PullHint struct {
+	Number  int      `json:"number"`
+	Commit  string   `json:"commit,omitempty"`
+	Comment int64    `json:"comment,omitempty"`
+	Labels  []string `json:"labels,omitempty"`
+	By      string   `json:"by,omitempty"`
+}
 
 // coalescer collects hooks into hints. It is a value without clock and lock.
 type coalescer struct {
@@ -63,6 +74,7 @@ type gathering struct {
 	urls, commits map[string]bool
 	refs          map[string]string
 	pulls         map[int]bool
+	details       []PullHint
 	ping, more    bool
 	hooks         int
 }
@@ -120,10 +132,26 @@ func (g *gathering) take(e Event) {
 		note(g, g.refs, e.Ref, e.Commit)
 	case Pull:
 		note(g, g.pulls, e.Number, true)
+		g.detail(PullHint{e.Number, e.Commit, e.Comment, e.Labels, e.By})
 	case StatusSet:
 		note(g, g.commits, e.Commit, true)
 	default:
 		g.more = true
+	}
+}
+
+// detail keeps what was said of a pull request. Of heads alone the last one will do.
+func (g *gathering) detail(p PullHint) {
+	alone := p.Comment == 0 && len(p.Labels) == 0
+	if alone {
+		g.details = slices.DeleteFunc(g.details, func(o PullHint) bool { return o.Number == p.Number && o.Comment == 0 && len(o.Labels) == 0 })
+	}
+	switch {
+	case alone && p.Commit == "":
+	case len(g.details) >= most:
+		g.more = true
+	default:
+		g.details = append(g.details, p)
 	}
 }
 
@@ -180,7 +208,7 @@ func (c *coalescer) due(now time.Time) []Hint {
 
 func (g *gathering) hint(hook string) Hint {
 	h := Hint{Hook: hook, Repository: slices.Sorted(maps.Keys(g.urls)), PullRequests: slices.Sorted(maps.Keys(g.pulls)),
-		Statuses: slices.Sorted(maps.Keys(g.commits)), Ping: g.ping, More: g.more, First: g.first, Hooks: g.hooks, Pushed: g.pushed}
+		Statuses: slices.Sorted(maps.Keys(g.commits)), Pulls: g.details, Ping: g.ping, More: g.more, First: g.first, Hooks: g.hooks, Pushed: g.pushed}
 	for _, ref := range slices.Sorted(maps.Keys(g.refs)) {
 		h.Refs = append(h.Refs, RefHint{ref, g.refs[ref]})
 	}

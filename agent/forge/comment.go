@@ -53,6 +53,22 @@ func (c *Client) Comments(ctx context.Context, repo string, number int, since ti
 	return slices.DeleteFunc(all, func(k Comment) bool { return k.Updated.Before(since) }), nil
 }
 
+// Comment gets one comment of a pull request by its id. NotFound may also mean that it is one of another pull request.
+func (c *Client) Comment(ctx context.Context, repo string, number int, id int64) (Comment, error) {
+	doing := pullName("getting a comment of", repo, number)
+	if err := c.check(doing, repo, number); err != nil {
+		return Comment{}, err
+	}
+	if id <= 0 {
+		return Comment{}, c.invalid(doing, "comments have an id")
+	}
+	k, err := c.host.comment(ctx, repo, number, id)
+	if err == nil && k.ID != id {
+		err = c.failed(request{doing: doing}, Unexpected, fmt.Errorf("its id is %d", k.ID))
+	}
+	return k, err
+}
+
 // SetComment makes body, in Markdown, the one comment of ours with a marker: it is written once and then edited in place, and nothing is sent when
 // it did not change. The marker is invisible in the page, and is what a comment is found by after a restart: a name of letters, digits, "-", "." and "/".
 // The same marker in a comment of somebody else means nothing. Calls for the same comment are to come one after another.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -38,6 +39,11 @@ type Event struct {
 	Commit string
 	// Number is the pull request's.
 	Number int
+	// Comment is the id of a comment on it that was written or edited; 0: it is not about one.
+	Comment int64 `json:",omitzero"`
+	// Labels are those that were set on it, by the user By. Gitea does not say which of all labels changed: there they are all that it has now.
+	Labels []string `json:",omitempty"`
+	By     string   `json:",omitempty"`
 	// Pushed is when the push arrived at the host, by its clock; zero where it does not tell. GitHub does, in whole seconds.
 	Pushed time.Time `json:",omitzero"`
 }
@@ -77,6 +83,9 @@ func decode(kind Kind, name string, body []byte) (Event, error) {
 	if e.Repository == nil && kind != Generic && e.Kind != Ping {
 		return Event{}, errors.New("it names no repository")
 	}
+	if e.Labels = slices.DeleteFunc(e.Labels, badName); len(e.Labels) > most || badName(e.By) {
+		e.Labels, e.By = nil, ""
+	}
 	if err := e.check(); err != nil {
 		return Event{}, err
 	}
@@ -91,9 +100,16 @@ func (e Event) check() error {
 		return errors.New("its reference is none")
 	case e.Number < 0 || e.Kind == Pull && e.Number == 0:
 		return errors.New("its pull request has no number")
+	case e.Comment < 0:
+		return errors.New("its comment has no id")
 	}
 	return nil
 }
+
+// badName is for names of labels and users.
+func badName(s string) bool { return len(s) > 255 || strings.ContainsFunc(s, unprintable) }
+
+func unprintable(r rune) bool { return r < ' ' || r == 0x7f || r == 0xfffd || r >= 0x80 && r < 0xa0 }
 
 // unmarshal says where a body is wrong, without a word of it.
 func unmarshal(body []byte, into any) error {
@@ -138,13 +154,20 @@ type hubHook struct {
 	After      string          `json:"after"`
 	SHA        string          `json:"sha"`
 	Number     int             `json:"number"`
+	Action     string          `json:"action"`
 	Pull       *struct {
 		Number int `json:"number"`
 		Head   struct {
 			SHA string `json:"sha"`
 		} `json:"head"`
+		Labels []hubLabel `json:"labels"`
 	} `json:"pull_request"`
-	Issue *struct {
+	Comment *struct {
+		ID int64 `json:"id"`
+	} `json:"comment"`
+	Label  *hubLabel `json:"label"` // GitHub's: the one that was set
+	Sender *hubUser  `json:"sender"`
+	Issue  *struct {
 		Number int              `json:"number"`
 		Pull   *json.RawMessage `json:"pull_request"`
 	} `json:"issue"`
@@ -180,10 +203,29 @@ func (h hubHook) pull(name string, e *Event) {
 	switch {
 	case name == "issue_comment" && h.Issue != nil && (h.Issue.Pull != nil || h.IsPull):
 		e.Kind, e.Number = Pull, h.Issue.Number
+		if h.Comment != nil && (h.Action == "created" || h.Action == "edited") {
+			e.Comment = h.Comment.ID
+		}
 	case strings.HasPrefix(name, "pull_request") && h.Pull != nil:
 		e.Kind, e.Number, e.Commit = Pull, max(h.Pull.Number, h.Number), h.Pull.Head.SHA
+		h.labels(e)
 	case strings.HasPrefix(name, "pull_request"):
 		e.Kind, e.Number = Pull, h.Number
+	}
+}
+
+// labels notes which labels were set, and by whom.
+func (h hubHook) labels(e *Event) {
+	switch {
+	case h.Action == "labeled" && h.Label != nil:
+		e.Labels = []string{h.Label.Name}
+	case h.Action == "label_updated":
+		for _, l := range h.Pull.Labels {
+			e.Labels = append(e.Labels, l.Name)
+		}
+	}
+	if len(e.Labels) > 0 && h.Sender != nil {
+		e.By = h.Sender.Login
 	}
 }
 
@@ -205,6 +247,14 @@ type labHook struct {
 	After      string           `json:"after"`
 	Attributes *json.RawMessage `json:"object_attributes"` // of what object_kind says
 	Merge      *labHookPull     `json:"merge_request"`     // of a note
+	User       labUser          `json:"user"`
+	Changes    struct {
+		Labels struct {
+			Previous, Current []struct {
+				Title string `json:"title"`
+			}
+		} `json:"labels"`
+	} `json:"changes"`
 }
 
 func decodeLab(body []byte) (Event, error) {
@@ -222,9 +272,18 @@ func decodeLab(body []byte) (Event, error) {
 			return Event{}, errors.New("its object_attributes are none of a merge request")
 		}
 		e.Kind, e.Number, e.Commit = Pull, p.IID, p.LastCommit.ID
+		if e.Labels = h.labels(); len(e.Labels) > 0 {
+			e.By = h.User.Username
+		}
 	case "note":
+		var note struct {
+			ID int64 `json:"id"`
+		}
 		if h.Merge != nil {
 			e.Kind, e.Number, e.Commit = Pull, h.Merge.IID, h.Merge.LastCommit.ID
+			if h.Attributes != nil && unmarshal(*h.Attributes, &note) == nil {
+				e.Comment = note.ID
+			}
 		}
 	case "pipeline": // statuses of other programs make one
 		var p struct {
@@ -236,6 +295,18 @@ func decodeLab(body []byte) (Event, error) {
 		e.Kind, e.Commit = StatusSet, p.SHA
 	}
 	return e, nil
+}
+
+// labels are those that were set.
+func (h labHook) labels() []string {
+	var set []string
+	changed := h.Changes.Labels
+	for _, l := range changed.Current {
+		if !slices.Contains(changed.Previous, l) {
+			set = append(set, l.Title)
+		}
+	}
+	return set
 }
 
 // decodeGeneric reads a hook of one's own making: all of it may be left out, and {} is a push of something.

@@ -156,6 +156,19 @@ type labNote struct {
 	UpdatedAt time.Time `json:"updated_at"`
 }
 
+func (n labNote) comment() Comment {
+	return Comment{ID: n.ID, Author: n.Author.Username, Body: n.Body, Created: n.CreatedAt, Updated: n.UpdatedAt}
+}
+
+func (l lab) comment(ctx context.Context, repo string, number int, id int64) (Comment, error) {
+	var n labNote
+	_, err := l.call(ctx, request{doing: pullName("getting a comment of", repo, number), path: l.merge(repo, number, fmt.Sprintf("/notes/%d", id))}, &n)
+	if err == nil && n.System {
+		return Comment{}, l.failed(request{doing: pullName("getting a comment of", repo, number)}, NotFound, errors.New("it is the host's own"))
+	}
+	return n.comment(), err
+}
+
 func (l lab) listComments(ctx context.Context, repo string, number int, _ time.Time) ([]Comment, error) {
 	q := request{doing: pullName("listing comments of", repo, number), path: l.merge(repo, number, "/notes"),
 		query: url.Values{"order_by": {"created_at"}, "sort": {"asc"}}}
@@ -163,7 +176,7 @@ func (l lab) listComments(ctx context.Context, repo string, number int, _ time.T
 	var all []Comment
 	for _, n := range notes {
 		if !n.System {
-			all = append(all, Comment{ID: n.ID, Author: n.Author.Username, Body: n.Body, Created: n.CreatedAt, Updated: n.UpdatedAt})
+			all = append(all, n.comment())
 		}
 	}
 	return all, err

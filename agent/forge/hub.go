@@ -3,9 +3,11 @@ package forge
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"path"
 	"slices"
 	"strconv"
 	"time"
@@ -178,6 +180,29 @@ type hubComment struct {
 	User      *hubUser  `json:"user"`
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
+	// IssueURL ends in the number of what it is on; on Gitea PullURL does, and IssueURL is empty.
+	IssueURL string `json:"issue_url"`
+	PullURL  string `json:"pull_request_url"`
+}
+
+func (k hubComment) comment() Comment {
+	r := Comment{ID: k.ID, Body: k.Body, Created: k.CreatedAt, Updated: k.UpdatedAt}
+	if k.User != nil {
+		r.Author, r.Bot = k.User.Login, k.User.Type == "Bot"
+	}
+	return r
+}
+
+func (h hub) comment(ctx context.Context, repo string, number int, id int64) (Comment, error) {
+	var k hubComment
+	q := request{doing: pullName("getting a comment of", repo, number), path: h.repo(repo, fmt.Sprintf("/issues/comments/%d", id))}
+	if _, err := h.call(ctx, q, &k); err != nil {
+		return Comment{}, err
+	}
+	if at := cmp.Or(k.PullURL, k.IssueURL); path.Base(at) != strconv.Itoa(number) {
+		return Comment{}, h.failed(q, NotFound, errors.New("it is of another one"))
+	}
+	return k.comment(), nil
 }
 
 func (h hub) listComments(ctx context.Context, repo string, number int, since time.Time) ([]Comment, error) {
@@ -188,11 +213,7 @@ func (h hub) listComments(ctx context.Context, repo string, number int, since ti
 	ks, err := listAll[hubComment](ctx, h.Client, q, nil)
 	all := make([]Comment, 0, len(ks))
 	for _, k := range ks {
-		r := Comment{ID: k.ID, Body: k.Body, Created: k.CreatedAt, Updated: k.UpdatedAt}
-		if k.User != nil {
-			r.Author, r.Bot = k.User.Login, k.User.Type == "Bot"
-		}
-		all = append(all, r)
+		all = append(all, k.comment())
 	}
 	return all, err
 }

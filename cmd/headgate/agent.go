@@ -15,6 +15,7 @@ import (
 	"headgate.dev/agent"
 	agentcontroller "headgate.dev/agent/controller"
 	"headgate.dev/agent/plan"
+	"headgate.dev/cmd/internal/review"
 	"headgate.dev/proxy/controller"
 	"headgate.dev/proxy/kube"
 	"headgate.dev/render/object"
@@ -65,6 +66,7 @@ func (f *agentFlags) extend(log *slog.Logger) func(manager.Manager, *controller.
 		f.o.Log, f.o.Proxies, f.o.Traffic = log.With("part", "agent"), proxies{l}, claims{t}
 		f.o.Limits = limits
 		f.o.Limits.Bytes = int64(f.commit) << 20
+		f.o.Comment = review.Comment
 		_, err := agentcontroller.Add(m, f.o)
 		return err
 	}

@@ -134,11 +134,13 @@ Exit codes: 0 fine, 1 the input is wrong, 2 usage, 3 the environment (no Envoy, 
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(upCommand(s), renderCommand(s), validateCommand(s), explainCommand(s), diffCommand(s), previewCommand(s), schemaCommand(s),
+	preview := previewCommand(s)
+	root.AddCommand(upCommand(s), renderCommand(s), validateCommand(s), explainCommand(s), diffCommand(s), preview, schemaCommand(s),
 		installCommand(s), controllerCommand(s), proxyCommand(s), versionCommand(s))
 	call(root, s.name)
 	root.AddGroup(&cobra.Group{ID: cluster.Group, Title: "Commands for what follows Git in a cluster:"})
 	root.AddCommand(cluster.Commands(s.program(root))...)
+	preview.AddCommand(cluster.PreviewCommands(s.program(root))...)
 	for _, c := range everyCommand(root) {
 		check := c.Args
 		c.Args = func(cmd *cobra.Command, args []string) error {

@@ -30,7 +30,7 @@ type previewFlags struct {
 }
 
 func previewCommand(s streams) *cobra.Command {
-	c := &cobra.Command{Use: "preview", Short: "Say what a branch would change, beside what is served"}
+	c := &cobra.Command{Use: "preview", Short: "Say what a branch would change, and look after the previews of a cluster"}
 	c.AddCommand(previewDiffCommand(s))
 	return c
 }

@@ -44,6 +44,9 @@ func run(t *testing.T, args ...string) (out, errs string, err error) {
 	root := &cobra.Command{Use: "headgate", SilenceErrors: true, SilenceUsage: true}
 	root.AddGroup(&cobra.Group{ID: Group})
 	root.AddCommand(Commands(p)...)
+	preview := &cobra.Command{Use: "preview"}
+	preview.AddCommand(PreviewCommands(p)...)
+	root.AddCommand(preview)
 	root.SetArgs(args)
 	root.SetOut(&o)
 	root.SetErr(&e)

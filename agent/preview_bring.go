@@ -86,6 +86,8 @@ func PreviewNamespace(namespace, sync string, p *schema.PreviewSpec) string {
 
 // conclusion is all that decides what is applied.
 func (d *PreviewDriver) conclusion(p *preview.Plan) string {
+	d.shared.planning.Lock()
+	defer d.shared.planning.Unlock()
 	sum := sha256.New()
 	fmt.Fprintln(sum, d.spec.Commit, d.as)
 	for o := range p.Objects.All() {

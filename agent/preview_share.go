@@ -38,7 +38,7 @@ type Previews struct {
 	Address func(namespace, gateway, section, host string) string
 
 	turns    chan struct{} // has room while another preview may work
-	planning sync.Mutex    // held while one is planned, so that all of them together never take more than one processor
+	planning sync.Mutex    // held while one is planned, so that all of them together take one processor at most, and production has the others
 
 	mu      sync.Mutex // guards what follows
 	sources map[plan.Owner]*previewSource

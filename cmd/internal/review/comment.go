@@ -15,6 +15,7 @@ import (
 	"headgate.dev/agent"
 	"headgate.dev/cmd/internal/changes"
 	"headgate.dev/cmd/internal/local"
+	"headgate.dev/cmd/internal/narrow"
 	"headgate.dev/render/object"
 )
 
@@ -52,7 +53,7 @@ func Comment(ctx context.Context, r agent.PreviewReport) (string, error) {
 		return "", err
 	}
 	defer stack.Close()
-	if err := stack.Apply(ctx, agent.Change{Set: before, Put: local.Touched(before, merged)}); err != nil {
+	if err := stack.Apply(ctx, agent.Change{Set: before, Put: narrow.Touched(before, merged)}); err != nil {
 		return "", err
 	}
 	if err := d.Apply(ctx, stack, before, merged); err != nil {

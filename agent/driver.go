@@ -10,11 +10,15 @@ import (
 
 	"headgate.dev/agent/apply"
 	"headgate.dev/agent/git"
+	"headgate.dev/agent/internal/repositories"
 	"headgate.dev/agent/plan"
 	"headgate.dev/render"
 	"headgate.dev/render/object"
 	"headgate.dev/schema"
 )
+
+// Repositories are the repositories of many Syncs, each shared by those that ask for the same source with the same credentials.
+type Repositories = repositories.Pool
 
 // World is what the drivers of a process share. Every field is constant and required unless it says otherwise.
 type World struct {
@@ -84,9 +88,9 @@ type Driver struct {
 	report func(*Standing)
 
 	sync    *schema.Sync
-	account Account // nil: to be made
-	handle  *Handle // nil: no repository is in use
-	inputs  *inputs // nil: to be read
+	account Account              // nil: to be made
+	handle  *repositories.Handle // nil: no repository is in use
+	inputs  *inputs              // nil: to be read
 
 	shown      atomic.Pointer[recipe]     // the last one, for Render
 	production atomic.Pointer[Production] // the last apply, for Production
@@ -274,11 +278,11 @@ func (d *Driver) prepare(ctx context.Context) error {
 
 // use makes inputs those of the driver.
 func (d *Driver) use(in *inputs) error {
-	if d.handle == nil || !sameSource(d.handle.source, in.source) {
+	if d.handle == nil || !sameSource(d.handle.Source(), in.source) {
 		if err := d.release(); err != nil {
 			return err
 		}
-		handle, err := d.world.Repositories.Use(in.source)
+		handle, err := d.world.Repositories.Use(in.source, "")
 		if err != nil {
 			return err
 		}
@@ -305,12 +309,12 @@ func (d *Driver) resolve(ctx context.Context, t Trigger) (*git.Commit, error) {
 	if !errors.As(err, &denied) {
 		return commit, err
 	}
-	before := d.handle.key
+	before := d.handle
 	in, readErr := readInputs(ctx, d.sync, d.account, d.world.Limits)
 	if readErr != nil {
 		return nil, err
 	}
-	if useErr := d.use(in); useErr != nil || d.handle.key == before {
+	if useErr := d.use(in); useErr != nil || d.handle.Same(before) {
 		return nil, err
 	}
 	return d.handle.Resolve(ctx, t.At)

@@ -19,6 +19,7 @@ import (
 
 	"headgate.dev/agent/apply"
 	"headgate.dev/agent/git"
+	"headgate.dev/agent/internal/repositories"
 	"headgate.dev/agent/plan"
 	"headgate.dev/render/object"
 	"headgate.dev/schema"
@@ -148,7 +149,7 @@ func newLab(t testing.TB) *lab {
 	l.sync = &schema.Sync{ObjectMeta: metav1.ObjectMeta{Namespace: "team-a", Name: "shop", Generation: 1}}
 	l.sync.Spec = schema.SyncSpec{URL: l.dir, ServiceAccountName: "deployer"}
 	l.world = World{
-		Repositories: &Repositories{Options: git.Options{Cache: t.TempDir()}, Now: l.now},
+		Repositories: &repositories.Pool{Options: git.Options{Cache: t.TempDir()}, Now: l.now},
 		Account:      func(plan.Owner, string) (Account, error) { return l.cluster, nil },
 		Worker:       func(context.Context, plan.Owner) (func(), error) { return func() {}, nil },
 		Ready:        func(o plan.Owner) string { return l.waits[o] },

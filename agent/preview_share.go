@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"headgate.dev/agent/git"
+	"headgate.dev/agent/internal/repositories"
 	"headgate.dev/agent/plan"
 	"headgate.dev/render"
 	"headgate.dev/render/object"
@@ -127,7 +128,7 @@ type previewSource struct {
 	users int // guarded by Previews.mu
 
 	turn   chan struct{} // has room for whoever may touch what follows
-	handle *Handle
+	handle *repositories.Handle
 	// own renders with the Sync's values, fork without any.
 	own, fork *render.Renderer
 }
@@ -171,10 +172,10 @@ func (p *Previews) release(sync plan.Owner, s *previewSource) error {
 // open sees to it that the handle is that of a source. Whoever calls it has the turn.
 func (s *previewSource) open(w *World, source git.Source) error {
 	source.Ref = git.Ref{}
-	if s.handle != nil && sameSource(s.handle.source, source) {
+	if s.handle != nil && sameSource(s.handle.Source(), source) {
 		return nil
 	}
-	handle, err := w.Repositories.use(source, "previews")
+	handle, err := w.Repositories.Use(source, "previews")
 	if err != nil {
 		return err
 	}

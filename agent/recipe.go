@@ -92,7 +92,7 @@ func (d *Driver) Render(ctx context.Context, ref git.Ref, renderer *render.Rende
 	}
 	source := r.inputs.source
 	source.Ref = ref
-	handle, err := d.world.Repositories.Use(source)
+	handle, err := d.world.Repositories.Use(source, "")
 	if err != nil {
 		return out, err
 	}

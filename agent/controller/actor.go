@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"headgate.dev/agent"
+	"headgate.dev/agent/controller/internal/pace"
 	"headgate.dev/agent/plan"
 	"headgate.dev/schema"
 )
@@ -148,15 +149,15 @@ func (x *actor) look(ctx context.Context) time.Duration {
 		x.log.Debug("taking hold of the Sync", "error", err)
 		x.leave(t) // what there is to do is still to be done
 		x.failures++
-		return backoff(x.failures, time.Second, x.agent.jitter())
+		return pace.Backoff(x.failures, time.Second, x.agent.jitter())
 	}
 	problem := x.driver.Look(looking, s, t)
 	if problem == nil || problem.Stalled {
 		x.failures = 0
-		return spread(x.interval(), x.agent.jitter())
+		return pace.Spread(x.interval(), x.agent.jitter())
 	}
 	x.failures++
-	return backoff(x.failures, x.interval(), x.agent.jitter())
+	return pace.Backoff(x.failures, x.interval(), x.agent.jitter())
 }
 
 func (x *actor) uid() types.UID {
@@ -189,17 +190,4 @@ func (x *actor) interval() time.Duration {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return agent.IntervalOf(x.sync)
-}
-
-// spread gives a time up to a tenth longer or shorter. The random number is in [0,1).
-func spread(d time.Duration, random float64) time.Duration {
-	return d + time.Duration((random-0.5)*0.2*float64(d))
-}
-
-// backoff gives the time to the next try after a number of failures in a row: a second, then twice as long each time, up to five minutes or
-// the interval where that is longer; a random half of it is left out, so that what failed together does not come back together.
-func backoff(failures int, interval time.Duration, random float64) time.Duration {
-	d := time.Second << min(max(failures-1, 0), 12)
-	d = min(d, max(5*time.Minute, interval))
-	return d/2 + time.Duration(random*float64(d)/2)
 }

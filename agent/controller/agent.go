@@ -19,6 +19,7 @@ import (
 
 	"headgate.dev/agent"
 	"headgate.dev/agent/apply"
+	"headgate.dev/agent/controller/internal/gate"
 	"headgate.dev/agent/controller/previews"
 	"headgate.dev/agent/controller/pulls"
 	"headgate.dev/agent/git"
@@ -65,7 +66,7 @@ type Agent struct {
 	log      *slog.Logger
 	recorder events.EventRecorder
 	statuses *Statuses
-	gate     *gate
+	gate     *gate.Gate
 	drifts   *drifts
 	previews *previews.Previews
 	pulls    *pulls.All
@@ -96,7 +97,7 @@ func Add(m manager.Manager, o Options) (*Agent, error) {
 		manager: m, client: m.GetClient(), log: o.Log, options: o, recorder: m.GetEventRecorder("headgate"),
 		statuses: newStatuses(m.GetClient()), actors: map[plan.Owner]*actor{}, ending: map[plan.Owner]<-chan struct{}{},
 	}
-	a.gate = newGate(o.Workers, a.now)
+	a.gate = gate.New(o.Workers, a.now)
 	a.drifts = newDrifts(a)
 	accounts := &accounts{
 		drifts:  a.drifts,
@@ -122,7 +123,7 @@ func Add(m manager.Manager, o Options) (*Agent, error) {
 	}
 	a.previews = previews.New(previews.Config{
 		Manager: m, World: &a.world, Log: o.Log, Recorder: a.recorder, Production: a.production, Sync: a.get, Follows: a.follows, Patience: a.patience,
-		Forget: a.gate.forget,
+		Forget: a.gate.Forget,
 	})
 	a.telling = make(chan struct{}, tellers)
 	a.pulls = pulls.NewAll(a.pullsConfig())
@@ -264,7 +265,7 @@ func (a *Agent) end(x *actor) {
 	delete(a.actors, x.owner)
 	a.ending[x.owner] = x.ended
 	x.unmeasure()
-	a.gate.forget(x.owner)
+	a.gate.Forget(x.owner)
 	a.statuses.forget(x.owner)
 }
 
@@ -345,12 +346,12 @@ func (a *Agent) Render(ctx context.Context, owner plan.Owner, ref git.Ref, r *re
 // turn waits for a turn to work.
 func (a *Agent) turn(ctx context.Context, owner plan.Owner) (func(), error) {
 	asked := a.now()
-	done, err := a.gate.wait(ctx, owner)
+	done, err := a.gate.Wait(ctx, owner)
 	if err != nil {
 		return nil, err
 	}
 	if waited := a.now().Sub(asked); waited > 100*time.Millisecond {
-		head, since, waiting, _ := a.gate.head()
+		head, since, waiting, _ := a.gate.Head()
 		a.log.Debug("a Sync has waited for its turn", "sync", owner.Namespace+"/"+owner.Name, "waited", waited,
 			"waiting", waiting, "head", head.Namespace+"/"+head.Name, "since", since)
 	}

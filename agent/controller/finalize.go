@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"headgate.dev/agent/controller/internal/pace"
 	"headgate.dev/schema"
 )
 
@@ -77,5 +78,5 @@ func (x *actor) delete(ctx context.Context, s *schema.Sync) time.Duration {
 		x.log.Debug("letting the Sync go", "error", err)
 	}
 	x.failures++
-	return backoff(x.failures, time.Second, x.agent.jitter())
+	return pace.Backoff(x.failures, time.Second, x.agent.jitter())
 }

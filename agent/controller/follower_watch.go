@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"headgate.dev/agent/controller/internal/pace"
 	"headgate.dev/agent/drift"
 	"headgate.dev/render/object"
 )
@@ -58,7 +59,7 @@ func (f *follower) begins(key kindKey) {
 			select { // the end; the next try
 			case <-ctx.Done():
 				return
-			case <-time.After(backoff(failures, time.Minute, f.drifts.agent.jitter())):
+			case <-time.After(pace.Backoff(failures, time.Minute, f.drifts.agent.jitter())):
 			}
 		}
 	}()

@@ -36,28 +36,8 @@ var (
 
 func registerMetrics(a *Agent) {
 	register.Do(func() {
-		metrics.Registry.MustRegister(commitToLive, stageSeconds, ready, objects, commits, hooksTaken, &queueCollector{gate: a.gate})
+		metrics.Registry.MustRegister(commitToLive, stageSeconds, ready, objects, commits, hooksTaken, a.gate.Collector())
 	})
-}
-
-// queueCollector shows the queue of Syncs that wait for a turn, its head by name.
-type queueCollector struct{ gate *gate }
-
-var (
-	queueLength = prometheus.NewDesc("headgate_sync_queue_length", "Syncs that wait for a turn to render and apply.", nil, nil)
-	queueHead   = prometheus.NewDesc("headgate_sync_queue_head_seconds", "How long the Sync at the head of the queue has waited.", []string{"namespace", "name"}, nil)
-)
-
-// Describe implements prometheus.Collector.
-func (q *queueCollector) Describe(ch chan<- *prometheus.Desc) { ch <- queueLength; ch <- queueHead }
-
-// Collect implements prometheus.Collector.
-func (q *queueCollector) Collect(ch chan<- prometheus.Metric) {
-	head, since, waiting, ok := q.gate.head()
-	ch <- prometheus.MustNewConstMetric(queueLength, prometheus.GaugeValue, float64(waiting))
-	if ok {
-		ch <- prometheus.MustNewConstMetric(queueHead, prometheus.GaugeValue, q.gate.now().Sub(since).Seconds(), head.Namespace, head.Name)
-	}
 }
 
 // measure counts what became of a commit, once.
@@ -84,11 +64,4 @@ func (x *actor) unmeasure() {
 	}{commitToLive, ready, objects, commits} {
 		vec.DeletePartialMatch(labels)
 	}
-}
-
-func number(is bool) float64 {
-	if is {
-		return 1
-	}
-	return 0
 }

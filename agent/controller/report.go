@@ -99,7 +99,7 @@ func (x *actor) report(ctx context.Context, standing *agent.Standing) {
 	if becameReady(&before, &after) {
 		x.agent.release(x.owner)
 	}
-	ready.WithLabelValues(x.owner.Namespace, x.owner.Name).Set(number(isReady(&after)))
+	ready.WithLabelValues(x.owner.Namespace, x.owner.Name).Set(map[bool]float64{true: 1}[isReady(&after)])
 	if after.Inventory != nil {
 		objects.WithLabelValues(x.owner.Namespace, x.owner.Name).Set(float64(after.Inventory.Objects))
 	}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"headgate.dev/agent/controller/internal/pace"
 	"headgate.dev/agent/forge"
 	"headgate.dev/schema"
 )
@@ -196,7 +197,7 @@ func pauseAfter(err error, failures int, now time.Time, random float64) time.Dur
 	case errors.As(err, &e) && e.Reason == forge.RateLimited:
 		return max(e.Until.Sub(now), time.Second) + time.Duration(random*float64(10*time.Second))
 	case !passes(err) && failures > 3: // at first the host may only not have the commit yet
-		return spread(tellAgain, random)
+		return pace.Spread(tellAgain, random)
 	}
-	return backoff(failures, tellAgain, random)
+	return pace.Backoff(failures, tellAgain, random)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/go-git/go-git/v5/storage/filesystem"
 
 	"headgate.dev/agent/git/internal/file"
+	"headgate.dev/agent/git/internal/listing"
 )
 
 // storeCache is the stores of one repository as somebody with certain credentials sees it. All remotes of this process that do share it, whatever
@@ -24,7 +25,7 @@ type storeCache struct {
 	fetches  int           // maxFetches
 	lock     *os.File      // nil when the directory is ours alone, and is removed in the end
 	turn     chan struct{} // has room for whoever fetches
-	listings listings
+	listings listing.Cache
 	users    int // guarded by caches.mu
 
 	mu      sync.Mutex // guards what follows, and of each store commits, filtered and users

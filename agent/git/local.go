@@ -12,6 +12,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/format/config"
 
 	"headgate.dev/agent/git/internal/file"
+	"headgate.dev/agent/git/internal/listing"
 	"headgate.dev/agent/git/internal/refs"
 )
 
@@ -26,7 +27,7 @@ type local struct {
 	limits   Limits
 	refs     localRefs
 	objects  *objects
-	listings listings
+	listings listing.Cache
 
 	at   target // what last was found at
 	last *Commit

@@ -19,7 +19,6 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/transport"
 	"golang.org/x/crypto/ssh"
 	sshagent "golang.org/x/crypto/ssh/agent"
-	hostkeys "golang.org/x/crypto/ssh/knownhosts"
 
 	"headgate.dev/agent/git/internal/dial"
 )
@@ -67,19 +66,12 @@ func newSSH(u *url.URL, a Auth, proxy *url.URL, b bounds) (*sshPeer, error) {
 	if len(a.SSHKey) == 0 {
 		return t, nil
 	}
-	key, err := readKey(a.SSHKey, a.Password)
+	key, err := dial.Key(a.SSHKey, a.Password)
 	if err != nil {
 		return nil, &AuthError{URL: t.url, Err: fmt.Errorf("reading the SSH key: %w", err)}
 	}
 	t.config.Auth = []ssh.AuthMethod{ssh.PublicKeys(key)}
 	return t, nil
-}
-
-func readKey(pem []byte, password string) (ssh.Signer, error) {
-	if password != "" {
-		return ssh.ParsePrivateKeyWithPassphrase(pem, []byte(password))
-	}
-	return ssh.ParsePrivateKey(pem)
 }
 
 func (t *sshPeer) open(ctx context.Context) (session, error) {
@@ -118,23 +110,9 @@ func (t *sshPeer) connect(ctx context.Context) (*sshSession, error) {
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("asking %s: %w", t.url, ctx.Err())
 		}
-		return nil, &AuthError{URL: t.url, Err: explainHandshake(err)}
+		return nil, &AuthError{URL: t.url, Err: dial.Explain(err)}
 	}
 	return &sshSession{peer: t, client: ssh.NewClient(c, chans, reqs), stop: stop}, nil
-}
-
-// explainHandshake says what to do. Of a refused key the library gives a text alone.
-func explainHandshake(err error) error {
-	var host *hostkeys.KeyError
-	switch {
-	case errors.As(err, &host) && len(host.Want) == 0, strings.Contains(err.Error(), "no common algorithm for host key"):
-		return fmt.Errorf("the host is not in known_hosts: %w: check its key and add it there", err)
-	case errors.As(err, &host):
-		return fmt.Errorf("the host has another key than in known_hosts: %w: if it was given a new one, check that and put it there", err)
-	case strings.Contains(err.Error(), "unable to authenticate"):
-		return errors.New("the server refuses this key: it may not, or not any more, read the repository; add its public half there, or give another one (identity)")
-	}
-	return err
 }
 
 // sshSession is git-upload-pack on a server, until it is closed.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -15,66 +14,16 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 
 	"headgate.dev/agent/git/internal/file"
+	"headgate.dev/agent/git/internal/listing"
 	"headgate.dev/agent/git/internal/odb"
 )
-
-// entry is one line of a directory.
-type entry struct {
-	name string
-	mode fs.FileMode // type bits, and 0755 for an executable
-	id   plumbing.Hash
-}
-
-// listing is a directory's entries, sorted by name. It does not change.
-type listing []entry
-
-func (l listing) find(name string) (entry, bool) {
-	i, ok := slices.BinarySearchFunc(l, name, func(e entry, n string) int { return strings.Compare(e.name, n) })
-	if !ok {
-		return entry{}, false
-	}
-	return l[i], true
-}
-
-var modes = map[string]fs.FileMode{
-	"40000": fs.ModeDir | 0o755, "040000": fs.ModeDir | 0o755,
-	"100644": 0o644, "100664": 0o644, "100755": 0o755,
-	"120000": fs.ModeSymlink | 0o777, "160000": fs.ModeIrregular,
-}
-
-// parseListing reads a tree object. Git sorts a directory as if its name ended in a slash; io/fs wants plain names.
-func parseListing(raw []byte) (listing, error) {
-	l := make(listing, 0, len(raw)/34+1)
-	text := string(raw) // the names share its memory
-	for at := 0; at < len(raw); {
-		sp := bytes.IndexByte(raw[at:], ' ')
-		nul := bytes.IndexByte(raw[at:], 0)
-		if sp < 0 || nul < sp || at+nul+21 > len(raw) {
-			return nil, errors.New("a broken tree object")
-		}
-		mode, ok := modes[text[at:at+sp]]
-		name := text[at+sp+1 : at+nul]
-		if !ok || name == "" || name == "." || name == ".." || strings.Contains(name, "/") {
-			return nil, fmt.Errorf("a tree object with the entry %q of mode %q", name, text[at:at+sp])
-		}
-		e := entry{name: name, mode: mode}
-		copy(e.id[:], raw[at+nul+1:])
-		l = append(l, e)
-		at += nul + 21
-	}
-	byName := func(a, b entry) int { return strings.Compare(a.name, b.name) }
-	if !slices.IsSortedFunc(l, byName) {
-		slices.SortFunc(l, byName)
-	}
-	return l, nil
-}
 
 // content is where a tree's directories and files are.
 type content interface {
 	// list gives a directory; odb.ErrTooLarge for one beyond limit entries.
-	list(id plumbing.Hash, limit int) (listing, error)
+	list(id plumbing.Hash, limit int) (listing.Listing, error)
 	// blob gives the bytes of a file, or where a link points, and the size; odb.ErrTooLarge with the size beyond limit bytes.
-	blob(name string, e entry, limit int64) ([]byte, int64, error)
+	blob(name string, e listing.Entry, limit int64) ([]byte, int64, error)
 	// explain says more of an error of blob's.
 	explain(err error) error
 }
@@ -82,7 +31,7 @@ type content interface {
 // tree implements Tree.
 type tree struct {
 	content content
-	root    entry
+	root    listing.Entry
 	when    time.Time
 	limits  Limits
 	spent   *spent
@@ -90,14 +39,14 @@ type tree struct {
 
 func newTree(c content, root plumbing.Hash, when time.Time, l Limits) *tree {
 	return &tree{content: c, when: when, limits: l,
-		root: entry{name: ".", mode: fs.ModeDir | 0o755, id: root}, spent: &spent{seen: map[string]struct{}{}}}
+		root: listing.Entry{Name: ".", Mode: fs.ModeDir | 0o755, ID: root}, spent: &spent{seen: map[string]struct{}{}}}
 }
 
 // Beside gives a tree for reading ahead of whoever reads it: what is read there in vain is not counted against the limits of
 // this one.
 func Beside(t Tree) Tree {
 	if of, is := t.(*tree); is {
-		return newTree(of.content, of.root.id, of.when, of.limits)
+		return newTree(of.content, of.root.ID, of.when, of.limits)
 	}
 	return t
 }
@@ -134,9 +83,9 @@ func (s *spent) add(name string, entries int, size int64, l Limits) error {
 func pathError(op, name string, err error) error { return &fs.PathError{Op: op, Path: name, Err: err} }
 
 // find walks to a name without following links.
-func (t *tree) find(op, name string) (entry, error) {
+func (t *tree) find(op, name string) (listing.Entry, error) {
 	if !fs.ValidPath(name) {
-		return entry{}, pathError(op, name, fs.ErrInvalid)
+		return listing.Entry{}, pathError(op, name, fs.ErrInvalid)
 	}
 	e := t.root
 	if name == "." {
@@ -144,32 +93,32 @@ func (t *tree) find(op, name string) (entry, error) {
 	}
 	for at := 0; at <= len(name); {
 		switch {
-		case e.mode&fs.ModeSymlink != 0:
-			return entry{}, pathError(op, name, t.linkError(name[:at-1], e))
-		case e.mode&fs.ModeIrregular != 0:
-			return entry{}, pathError(op, name, submodule(name[:at-1]))
-		case !e.mode.IsDir():
-			return entry{}, pathError(op, name, fs.ErrNotExist)
+		case e.Mode&fs.ModeSymlink != 0:
+			return listing.Entry{}, pathError(op, name, t.linkError(name[:at-1], e))
+		case e.Mode&fs.ModeIrregular != 0:
+			return listing.Entry{}, pathError(op, name, submodule(name[:at-1]))
+		case !e.Mode.IsDir():
+			return listing.Entry{}, pathError(op, name, fs.ErrNotExist)
 		}
 		l, err := t.list(e)
 		if err != nil {
-			return entry{}, pathError(op, name, err)
+			return listing.Entry{}, pathError(op, name, err)
 		}
 		end := strings.IndexByte(name[at:], '/')
 		if end < 0 {
 			end = len(name) - at
 		}
 		var ok bool
-		if e, ok = l.find(name[at : at+end]); !ok {
-			return entry{}, pathError(op, name, fs.ErrNotExist)
+		if e, ok = l.Find(name[at : at+end]); !ok {
+			return listing.Entry{}, pathError(op, name, fs.ErrNotExist)
 		}
 		at += end + 1
 	}
 	return e, nil
 }
 
-func (t *tree) list(e entry) (listing, error) {
-	l, err := t.content.list(e.id, t.limits.Entries)
+func (t *tree) list(e listing.Entry) (listing.Listing, error) {
+	l, err := t.content.list(e.ID, t.limits.Entries)
 	if errors.Is(err, odb.ErrTooLarge) {
 		err = &TooBigError{What: "listing a directory", Limit: int64(t.limits.Entries), Unit: "files and directories"}
 	}
@@ -181,7 +130,7 @@ func submodule(name string) error {
 		Remedy: "submodules are not fetched: put the files into this repository"}
 }
 
-func (t *tree) linkError(name string, e entry) error {
+func (t *tree) linkError(name string, e listing.Entry) error {
 	target, _, err := t.content.blob(name, e, 4096)
 	if err != nil {
 		target = []byte("?")
@@ -196,7 +145,7 @@ func (t *tree) Digest(name string) (string, error) {
 		return "", err
 	}
 	var b [40]byte // one allocation for the result: a renderer asks for every directory of a commit
-	hex.Encode(b[:], e.id[:])
+	hex.Encode(b[:], e.ID[:])
 	return string(b[:]), nil
 }
 
@@ -210,9 +159,9 @@ func (t *tree) Stat(name string) (fs.FileInfo, error) {
 	return t.info(name, e), nil
 }
 
-func (t *tree) info(name string, e entry) fs.FileInfo {
-	i := &file.Info{Base: path.Base(name), Perm: e.mode, When: t.when}
-	if e.mode.IsRegular() {
+func (t *tree) info(name string, e listing.Entry) fs.FileInfo {
+	i := &file.Info{Base: path.Base(name), Perm: e.Mode, When: t.when}
+	if e.Mode.IsRegular() {
 		i.Length = func() int64 {
 			_, size, _ := t.content.blob(name, e, 0)
 			return size
@@ -227,7 +176,7 @@ func (t *tree) ReadDir(name string) ([]fs.DirEntry, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !e.mode.IsDir() {
+	if !e.Mode.IsDir() {
 		return nil, pathError("readdir", name, t.notDir(name, e))
 	}
 	l, err := t.list(e)
@@ -246,11 +195,11 @@ func (t *tree) ReadDir(name string) ([]fs.DirEntry, error) {
 	return out, nil
 }
 
-func (t *tree) notDir(name string, e entry) error {
+func (t *tree) notDir(name string, e listing.Entry) error {
 	switch {
-	case e.mode&fs.ModeSymlink != 0:
+	case e.Mode&fs.ModeSymlink != 0:
 		return t.linkError(name, e)
-	case e.mode&fs.ModeIrregular != 0:
+	case e.Mode&fs.ModeIrregular != 0:
 		return submodule(name)
 	}
 	return errors.New("not a directory")
@@ -272,11 +221,11 @@ func (t *tree) ReadFile(name string) ([]byte, error) {
 	return data, nil
 }
 
-func (t *tree) readBlob(name string, e entry) ([]byte, error) {
-	if e.mode.IsDir() {
+func (t *tree) readBlob(name string, e listing.Entry) ([]byte, error) {
+	if e.Mode.IsDir() {
 		return nil, errors.New("is a directory")
 	}
-	if !e.mode.IsRegular() {
+	if !e.Mode.IsRegular() {
 		return nil, t.notDir(name, e)
 	}
 	data, size, err := t.content.blob(name, e, t.limits.Blob)
@@ -303,19 +252,19 @@ func (t *tree) Open(name string) (fs.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if e.mode.IsDir() {
+	if e.Mode.IsDir() {
 		entries, err := t.ReadDir(name)
 		if err != nil {
 			return nil, err
 		}
-		return &file.Dir{Info: file.Info{Base: path.Base(name), Perm: e.mode, When: t.when}, Path: name, Rest: entries}, nil
+		return &file.Dir{Info: file.Info{Base: path.Base(name), Perm: e.Mode, When: t.when}, Path: name, Rest: entries}, nil
 	}
 	data, err := t.readBlob(name, e)
 	if err != nil {
 		return nil, pathError("open", name, err)
 	}
 	size := int64(len(data))
-	return &file.Open{Reader: bytes.NewReader(data), Info: file.Info{Base: path.Base(name), Perm: e.mode, When: t.when, Length: func() int64 { return size }}}, nil
+	return &file.Open{Reader: bytes.NewReader(data), Info: file.Info{Base: path.Base(name), Perm: e.Mode, When: t.when, Length: func() int64 { return size }}}, nil
 }
 
 var _ Tree = (*tree)(nil)

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"headgate.dev/agent/git/internal/listing"
 )
 
 func TestTreeIsAFileSystem(t *testing.T) {
@@ -132,7 +134,7 @@ func TestBrokenTreeObjects(t *testing.T) {
 	for _, raw := range []string{
 		"100644 a", "100644 a\x00short", "999 a\x00" + id, "100644 ..\x00" + id, "40000 a/b\x00" + id, "100644 \x00" + id, "\x00",
 	} {
-		if l, err := parseListing([]byte(raw)); err == nil {
+		if l, err := listing.Parse([]byte(raw)); err == nil {
 			t.Errorf("%q gave %v", raw, l)
 		}
 	}
@@ -141,10 +143,10 @@ func TestBrokenTreeObjects(t *testing.T) {
 func FuzzParseListing(f *testing.F) {
 	f.Add([]byte("100644 a\x00" + strings.Repeat("\x01", 20) + "40000 b\x00" + strings.Repeat("\x02", 20)))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		l, err := parseListing(raw)
+		l, err := listing.Parse(raw)
 		for _, e := range l {
-			if found, ok := l.find(e.name); err != nil || !ok || found.name != e.name || strings.Contains(e.name, "/") {
-				t.Errorf("%q of %q: %v", e.name, raw, err)
+			if found, ok := l.Find(e.Name); err != nil || !ok || found.Name != e.Name || strings.Contains(e.Name, "/") {
+				t.Errorf("%q of %q: %v", e.Name, raw, err)
 			}
 		}
 	})

@@ -18,6 +18,7 @@ import (
 
 	"headgate.dev/agent/git/internal/file"
 	"headgate.dev/agent/git/internal/ignore"
+	"headgate.dev/agent/git/internal/listing"
 	"headgate.dev/agent/git/internal/odb"
 	"headgate.dev/agent/git/internal/parallel"
 	"headgate.dev/agent/git/internal/watch"
@@ -45,7 +46,7 @@ type Worktree struct {
 
 // node is a file or directory as it was last seen. It does not change.
 type node struct {
-	entry
+	listing.Entry
 	size     int64
 	modified time.Time
 	inode    uint64
@@ -106,16 +107,16 @@ func (w *Worktree) Resolve(ctx context.Context) (*Commit, error) {
 		w.mu.Unlock()
 		return nil, fmt.Errorf("reading the saved files of %s: %w", w.root, err)
 	}
-	if w.last != nil && top.id == w.top.id {
+	if w.last != nil && top.ID == w.top.ID {
 		w.top = top
 		return w.last, nil
 	}
 	w.top = top
-	hash := top.id.String()
+	hash := top.ID.String()
 	c := &Commit{Revision: "worktree@sha1:" + hash, Hash: hash, Subject: "saved files", When: top.newest, treeID: hash}
-	saved := &saved{root: w.root, dirs: map[plumbing.Hash]listing{}, read: s.read}
+	saved := &saved{root: w.root, dirs: map[plumbing.Hash]listing.Listing{}, read: s.read}
 	saved.collect(top)
-	c.Tree = newTree(saved, top.id, c.When, w.limits)
+	c.Tree = newTree(saved, top.ID, c.When, w.limits)
 	w.last = c
 	return c, nil
 }
@@ -158,7 +159,7 @@ func (s *scan) dir(name string, old *node) (*node, error) {
 		return nil, err
 	}
 	if name != "." && slices.ContainsFunc(entries, isGit) {
-		return &node{entry: entry{name: path.Base(name), mode: fs.ModeIrregular}}, nil // a repository of its own
+		return &node{Entry: listing.Entry{Name: path.Base(name), Mode: fs.ModeIrregular}}, nil // a repository of its own
 	}
 	if !s.count(len(entries)) {
 		return nil, &TooBigError{What: "listing " + name, Limit: int64(s.w.limits.Entries), Unit: "files and directories",
@@ -179,7 +180,7 @@ func isGit(e fs.DirEntry) bool { return e.Name() == ".git" }
 
 // directory makes the node of a directory of what its entries are; nil for those left out.
 func directory(name string, nodes []*node) *node {
-	d := &node{entry: entry{name: path.Base(name), mode: fs.ModeDir | 0o755}}
+	d := &node{Entry: listing.Entry{Name: path.Base(name), Mode: fs.ModeDir | 0o755}}
 	for _, n := range nodes {
 		if n == nil {
 			continue
@@ -189,7 +190,7 @@ func directory(name string, nodes []*node) *node {
 			d.newest = n.newest
 		}
 	}
-	d.id = treeID(d.nodes)
+	d.ID = treeID(d.nodes)
 	return d
 }
 
@@ -215,7 +216,7 @@ func (n *node) child(name string) *node {
 	if n == nil {
 		return nil
 	}
-	i, ok := slices.BinarySearchFunc(n.nodes, name, func(c *node, s string) int { return strings.Compare(c.name, s) })
+	i, ok := slices.BinarySearchFunc(n.nodes, name, func(c *node, s string) int { return strings.Compare(c.Name, s) })
 	if !ok {
 		return nil
 	}
@@ -229,7 +230,7 @@ func (s *scan) entry(name string, e fs.DirEntry, old *node) (*node, error) {
 	}
 	if e.IsDir() {
 		n, err := s.dir(name, old)
-		if err != nil || len(n.nodes) == 0 && n.mode.IsDir() {
+		if err != nil || len(n.nodes) == 0 && n.Mode.IsDir() {
 			return nil, err // Git knows no empty directories
 		}
 		return n, nil
@@ -248,18 +249,18 @@ func (s *scan) entry(name string, e fs.DirEntry, old *node) (*node, error) {
 
 func (s *scan) file(name string, st fs.FileInfo, old *node) (*node, error) {
 	n := &node{size: st.Size(), modified: st.ModTime(), newest: st.ModTime(), inode: file.Inode(st)}
-	n.entry = entry{name: st.Name(), mode: 0o644}
+	n.Entry = listing.Entry{Name: st.Name(), Mode: 0o644}
 	switch {
 	case st.Mode()&fs.ModeSymlink != 0:
-		n.mode = fs.ModeSymlink | 0o777
+		n.Mode = fs.ModeSymlink | 0o777
 	case st.Mode()&0o111 != 0:
-		n.mode = 0o755
+		n.Mode = 0o755
 	}
 	if old.still(n) {
 		return old, nil
 	}
 	n.settled = s.w.now().Sub(n.modified) > granularity
-	data, _, err := file.ReadSaved(s.w.root, name, n.mode, s.w.limits.Blob)
+	data, _, err := file.ReadSaved(s.w.root, name, n.Mode, s.w.limits.Blob)
 	switch {
 	case errors.Is(err, odb.ErrTooLarge):
 		// Never read, so that any id will do that changes with the file.
@@ -269,16 +270,16 @@ func (s *scan) file(name string, st fs.FileInfo, old *node) (*node, error) {
 	case err != nil:
 		return nil, err
 	}
-	n.id = plumbing.ComputeHash(plumbing.BlobObject, data)
+	n.ID = plumbing.ComputeHash(plumbing.BlobObject, data)
 	if err == nil {
-		s.keep(n.id, data)
+		s.keep(n.ID, data)
 	}
 	return n, nil
 }
 
 // still tells whether a file cannot have changed since it was hashed, by what its directory says now.
 func (n *node) still(now *node) bool {
-	return n != nil && n.settled && n.size == now.size && n.mode == now.mode && n.inode == now.inode && n.modified.Equal(now.modified)
+	return n != nil && n.settled && n.size == now.size && n.Mode == now.Mode && n.inode == now.inode && n.modified.Equal(now.modified)
 }
 
 // treeID is the id Git would give the directory.
@@ -289,29 +290,29 @@ func treeID(nodes []*node) plumbing.Hash {
 	for _, n := range sorted {
 		b = append(b, n.gitMode()...)
 		b = append(b, ' ')
-		b = append(b, n.name...)
+		b = append(b, n.Name...)
 		b = append(b, 0)
-		b = append(b, n.id[:]...)
+		b = append(b, n.ID[:]...)
 	}
 	return plumbing.ComputeHash(plumbing.TreeObject, b)
 }
 
 func (n *node) gitName() string {
-	if n.mode.IsDir() {
-		return n.name + "/"
+	if n.Mode.IsDir() {
+		return n.Name + "/"
 	}
-	return n.name
+	return n.Name
 }
 
 func (n *node) gitMode() string {
 	switch {
-	case n.mode.IsDir():
+	case n.Mode.IsDir():
 		return "40000"
-	case n.mode&fs.ModeSymlink != 0:
+	case n.Mode&fs.ModeSymlink != 0:
 		return "120000"
-	case n.mode&fs.ModeIrregular != 0:
+	case n.Mode&fs.ModeIrregular != 0:
 		return "160000"
-	case n.mode&0o111 != 0:
+	case n.Mode&0o111 != 0:
 		return "100755"
 	}
 	return "100644"
@@ -319,36 +320,36 @@ func (n *node) gitMode() string {
 
 // saved is the content of a work tree as of one Resolve.
 type saved struct {
-	root string                    // constant
-	dirs map[plumbing.Hash]listing // constant
+	root string                            // constant
+	dirs map[plumbing.Hash]listing.Listing // constant
 
 	mu   sync.Mutex               // guards what follows
 	read map[plumbing.Hash][]byte // what was read for its digest, until somebody reads it
 }
 
 func (s *saved) collect(d *node) {
-	if _, ok := s.dirs[d.id]; ok {
+	if _, ok := s.dirs[d.ID]; ok {
 		return
 	}
-	l := make(listing, len(d.nodes))
+	l := make(listing.Listing, len(d.nodes))
 	for i, n := range d.nodes {
-		l[i] = n.entry
-		if n.mode.IsDir() {
+		l[i] = n.Entry
+		if n.Mode.IsDir() {
 			s.collect(n)
 		}
 	}
-	s.dirs[d.id] = l
+	s.dirs[d.ID] = l
 }
 
-func (s *saved) list(id plumbing.Hash, _ int) (listing, error) { return s.dirs[id], nil }
+func (s *saved) list(id plumbing.Hash, _ int) (listing.Listing, error) { return s.dirs[id], nil }
 
-func (s *saved) blob(name string, e entry, limit int64) ([]byte, int64, error) {
-	if data, has := s.take(e.id, limit); has {
+func (s *saved) blob(name string, e listing.Entry, limit int64) ([]byte, int64, error) {
+	if data, has := s.take(e.ID, limit); has {
 		return data, int64(len(data)), nil
 	}
-	data, size, err := file.ReadSaved(s.root, name, e.mode, limit)
-	if err == nil && plumbing.ComputeHash(plumbing.BlobObject, data) != e.id {
-		err = fmt.Errorf("it was saved again while it was read (expected %s)", hex.EncodeToString(e.id[:4]))
+	data, size, err := file.ReadSaved(s.root, name, e.Mode, limit)
+	if err == nil && plumbing.ComputeHash(plumbing.BlobObject, data) != e.ID {
+		err = fmt.Errorf("it was saved again while it was read (expected %s)", hex.EncodeToString(e.ID[:4]))
 	}
 	return data, size, err
 }

@@ -1,4 +1,5 @@
-package agent
+// Package repositories shares the repositories of many Syncs.
+package repositories
 
 import (
 	"context"
@@ -13,9 +14,9 @@ import (
 	"headgate.dev/agent/git"
 )
 
-// Repositories are the repositories of many Syncs. Those that ask for the same source with the same credentials share one store and one
+// Pool holds the repositories of many Syncs. Those that ask for the same source with the same credentials share one store and one
 // look at the server; a repository that is slow makes only those wait that ask for it.
-type Repositories struct {
+type Pool struct {
 	// Options for opening; Cache is required. Constant.
 	Options git.Options
 	// Now is the clock. Constant.
@@ -30,7 +31,7 @@ type sourceKey [sha256.Size]byte
 
 // repository is one source.
 type repository struct {
-	users int // guarded by Repositories.mu
+	users int // guarded by Pool.mu
 
 	turn chan struct{} // has room for whoever may touch what follows
 	repo *git.Repository
@@ -42,7 +43,7 @@ type repository struct {
 
 // Handle is a source that somebody uses. It is for one goroutine at a time.
 type Handle struct {
-	all    *Repositories
+	all    *Pool
 	key    sourceKey
 	source git.Source
 	// purpose is whose store it is; empty for that of production.
@@ -50,11 +51,9 @@ type Handle struct {
 	shared  *repository
 }
 
-// Use begins to use a source, until Release.
-func (r *Repositories) Use(src git.Source) (*Handle, error) { return r.use(src, "") }
-
-// use is Use, with a store of its own for a purpose, so that nobody with another one waits behind it.
-func (r *Repositories) use(src git.Source, purpose string) (*Handle, error) {
+// Use begins to use a source, until Release. Each purpose has a store of its own, in a directory of that name, so that nobody with another one waits behind it;
+// the empty one is production's.
+func (r *Pool) Use(src git.Source, purpose string) (*Handle, error) {
 	text, err := json.Marshal(src)
 	if err != nil {
 		return nil, fmt.Errorf("reading the source of a repository: %w", err)
@@ -164,3 +163,9 @@ func (h *Handle) Descends(ctx context.Context, c *git.Commit, ancestor string) (
 	}
 	return s.repo.Descends(ctx, c, ancestor)
 }
+
+// Source is what it was opened for.
+func (h *Handle) Source() git.Source { return h.source }
+
+// Same tells whether two handles share one repository.
+func (h *Handle) Same(other *Handle) bool { return h.key == other.key }

@@ -1,4 +1,5 @@
-package controller
+// Package gate gives out turns for what takes processor time or the API server's.
+package gate
 
 import (
 	"context"
@@ -7,16 +8,18 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"headgate.dev/agent/plan"
 )
 
 // slow is how long a turn takes from which on a Sync is a slow one.
 const slow = 2 * time.Second
 
-// gate gives out turns for what takes processor time or the API server's: rendering and applying. There are a number of turns at a time, given in
+// Gate gives out turns for what takes processor time or the API server's: rendering and applying. There are a number of turns at a time, given in
 // the order in which they were asked for; a few are kept for Syncs whose last turn was short. So a huge commit, or many of
 // them, never makes a small one wait for it. A Sync without a turn yet counts as slow.
-type gate struct {
+type Gate struct {
 	size, reserved int // constant: turns at a time, and how many of them are not for slow Syncs
 	now            func() time.Time
 
@@ -34,13 +37,14 @@ type waiter struct {
 	turn  chan struct{} // closed when it has one
 }
 
-func newGate(size int, now func() time.Time) *gate {
+// New makes a gate of a number of turns at a time, at least two; now is the clock.
+func New(size int, now func() time.Time) *Gate {
 	size = max(size, 2)
-	return &gate{size: size, reserved: max(1, size/4), now: now, took: map[plan.Owner]time.Duration{}}
+	return &Gate{size: size, reserved: max(1, size/4), now: now, took: map[plan.Owner]time.Duration{}}
 }
 
-// wait waits for a turn; the function gives it back.
-func (g *gate) wait(ctx context.Context, owner plan.Owner) (done func(), err error) {
+// Wait waits for a turn; the function gives it back.
+func (g *Gate) Wait(ctx context.Context, owner plan.Owner) (done func(), err error) {
 	g.mu.Lock()
 	took, known := g.took[owner]
 	w := &waiter{owner: owner, slow: !known || took >= slow, since: g.now(), turn: make(chan struct{})}
@@ -69,7 +73,7 @@ func (g *gate) wait(ctx context.Context, owner plan.Owner) (done func(), err err
 }
 
 // admit gives turns to those in front.
-func (g *gate) admit() {
+func (g *Gate) admit() {
 	for i := 0; i < len(g.queue) && g.busy < g.size; {
 		w := g.queue[i]
 		if w.slow && g.slow >= g.size-g.reserved {
@@ -85,7 +89,7 @@ func (g *gate) admit() {
 	}
 }
 
-func (g *gate) leave(w *waiter) {
+func (g *Gate) leave(w *waiter) {
 	g.busy--
 	if w.slow {
 		g.slow--
@@ -93,19 +97,42 @@ func (g *gate) leave(w *waiter) {
 	g.admit()
 }
 
-// forget drops what is known of a Sync that is no more.
-func (g *gate) forget(owner plan.Owner) {
+// Forget drops what is known of a Sync that is no more.
+func (g *Gate) Forget(owner plan.Owner) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.took, owner)
 }
 
-// head gives the Sync that has waited longest, since when, and how many wait; false when none does.
-func (g *gate) head() (owner plan.Owner, since time.Time, waiting int, ok bool) {
+// Head gives the Sync that has waited longest, since when, and how many wait; false when none does.
+func (g *Gate) Head() (owner plan.Owner, since time.Time, waiting int, ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if len(g.queue) == 0 {
 		return plan.Owner{}, time.Time{}, 0, false
 	}
 	return g.queue[0].owner, g.queue[0].since, len(g.queue), true
+}
+
+// Collector shows the queue in metrics.
+func (g *Gate) Collector() prometheus.Collector { return &queueCollector{gate: g} }
+
+// queueCollector shows the queue of Syncs that wait for a turn, its head by name.
+type queueCollector struct{ gate *Gate }
+
+var (
+	queueLength = prometheus.NewDesc("headgate_sync_queue_length", "Syncs that wait for a turn to render and apply.", nil, nil)
+	queueHead   = prometheus.NewDesc("headgate_sync_queue_head_seconds", "How long the Sync at the head of the queue has waited.", []string{"namespace", "name"}, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (q *queueCollector) Describe(ch chan<- *prometheus.Desc) { ch <- queueLength; ch <- queueHead }
+
+// Collect implements prometheus.Collector.
+func (q *queueCollector) Collect(ch chan<- prometheus.Metric) {
+	head, since, waiting, ok := q.gate.Head()
+	ch <- prometheus.MustNewConstMetric(queueLength, prometheus.GaugeValue, float64(waiting))
+	if ok {
+		ch <- prometheus.MustNewConstMetric(queueHead, prometheus.GaugeValue, q.gate.now().Sub(since).Seconds(), head.Namespace, head.Name)
+	}
 }

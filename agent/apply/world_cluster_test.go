@@ -108,6 +108,27 @@ func (w *world) bind(rule rbacv1.PolicyRule) {
 		RoleRef:    rbacv1.RoleRef{APIGroup: "rbac.authorization.k8s.io", Kind: "Role", Name: name},
 		Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Name: "deployer", Namespace: w.namespace}},
 	})
+	w.waitAllowed(rule)
+}
+
+// waitAllowed waits until the API server's authorizer has seen a rule: it watches them, as everybody does.
+func (w *world) waitAllowed(rule rbacv1.PolicyRule) {
+	w.Helper()
+	review := map[string]any{"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": map[string]any{
+		"user":               "system:serviceaccount:" + w.namespace + ":deployer",
+		"resourceAttributes": map[string]any{"namespace": w.namespace, "verb": rule.Verbs[0], "group": rule.APIGroups[0], "resource": rule.Resources[0]},
+	}}
+	reviews := kube.GroupVersionResource{Group: "authorization.k8s.io", Version: "v1", Resource: "subjectaccessreviews"}
+	for {
+		u, err := w.admin.Resource(reviews).Create(w.ctx, &unstructured.Unstructured{Object: review}, metav1.CreateOptions{})
+		if err != nil {
+			w.Fatal(err)
+		}
+		if allowed, _, _ := unstructured.NestedBool(u.Object, "status", "allowed"); allowed {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 func (w *world) create(resource kube.GroupVersionResource, o runtime.Object) {

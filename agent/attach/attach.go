@@ -68,19 +68,24 @@ func of(o runtime.Object) (drift.Attached, bool) {
 	out := drift.Attached{Object: object.ID{Group: gwv1.GroupName, Kind: kind, Namespace: m.GetNamespace(), Name: m.GetName()}, Labels: m.GetLabels()}
 	for i := range parents {
 		p := &parents[i]
-		group, named, namespace := gwv1.GroupName, "Gateway", m.GetNamespace()
-		if p.ParentRef.Group != nil {
-			group = string(*p.ParentRef.Group)
-		}
-		if p.ParentRef.Kind != nil {
-			named = string(*p.ParentRef.Kind)
-		}
-		if p.ParentRef.Namespace != nil {
-			namespace = string(*p.ParentRef.Namespace)
-		}
 		if meta.IsStatusConditionTrue(p.Conditions, string(gwv1.RouteConditionAccepted)) {
-			out.To = append(out.To, object.ID{Group: group, Kind: named, Namespace: namespace, Name: string(p.ParentRef.Name)})
+			out.To = append(out.To, parent(&p.ParentRef, m.GetNamespace()))
 		}
 	}
 	return out, len(out.To) > 0
+}
+
+// parent gives what a parentRef of a namespace names.
+func parent(ref *gwv1.ParentReference, namespace string) object.ID {
+	id := object.ID{Group: gwv1.GroupName, Kind: "Gateway", Namespace: namespace, Name: string(ref.Name)}
+	if ref.Group != nil {
+		id.Group = string(*ref.Group)
+	}
+	if ref.Kind != nil {
+		id.Kind = string(*ref.Kind)
+	}
+	if ref.Namespace != nil {
+		id.Namespace = string(*ref.Namespace)
+	}
+	return id
 }

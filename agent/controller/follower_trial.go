@@ -23,8 +23,7 @@ func (f *follower) trial() {
 		return
 	}
 	f.tried = request
-	status := f.drifts.agent.statuses.Get(f.ctx, f.sync)
-	if n := status.Notify; n != nil && n.Test != nil && n.Test.Request == request {
+	if answered(f.drifts.agent.statuses.Get(f.ctx, f.sync).Notify, request) {
 		return
 	}
 	_, name, _ := strings.Cut(request, " ")
@@ -50,6 +49,10 @@ func (f *follower) trial() {
 		}
 		f.do(func() { f.trying = false; f.trial() })
 	}()
+}
+
+func answered(n *schema.SyncNotifyStatus, request string) bool {
+	return n != nil && n.Test != nil && n.Test.Request == request
 }
 
 // trialNotice is what a receiver is told, as bad as what it is told usually.

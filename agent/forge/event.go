@@ -96,7 +96,7 @@ func (e Event) check() error {
 	switch {
 	case e.Commit != "" && !isCommit(e.Commit):
 		return errors.New("its commit is none")
-	case len(e.Ref) > 1024 || strings.ContainsFunc(e.Ref, func(r rune) bool { return r <= ' ' || r == 0x7f || r == 0xfffd || r >= 0x80 && r < 0xa0 }):
+	case len(e.Ref) > 1024 || strings.ContainsFunc(e.Ref, func(r rune) bool { return r == ' ' || unprintable(r) }):
 		return errors.New("its reference is none")
 	case e.Number < 0 || e.Kind == Pull && e.Number == 0:
 		return errors.New("its pull request has no number")
@@ -276,14 +276,8 @@ func decodeLab(body []byte) (Event, error) {
 			e.By = h.User.Username
 		}
 	case "note":
-		var note struct {
-			ID int64 `json:"id"`
-		}
 		if h.Merge != nil {
-			e.Kind, e.Number, e.Commit = Pull, h.Merge.IID, h.Merge.LastCommit.ID
-			if h.Attributes != nil && unmarshal(*h.Attributes, &note) == nil {
-				e.Comment = note.ID
-			}
+			e.Kind, e.Number, e.Commit, e.Comment = Pull, h.Merge.IID, h.Merge.LastCommit.ID, h.note()
 		}
 	case "pipeline": // statuses of other programs make one
 		var p struct {
@@ -295,6 +289,17 @@ func decodeLab(body []byte) (Event, error) {
 		e.Kind, e.Commit = StatusSet, p.SHA
 	}
 	return e, nil
+}
+
+// note is the id of the comment; 0 where it has none.
+func (h labHook) note() int64 {
+	var note struct {
+		ID int64 `json:"id"`
+	}
+	if h.Attributes == nil || unmarshal(*h.Attributes, &note) != nil {
+		return 0
+	}
+	return note.ID
 }
 
 // labels are those that were set.

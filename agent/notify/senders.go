@@ -247,12 +247,7 @@ func verdicts(batch *Batch) ([]Verdict, error) {
 	var out []Verdict
 	for i := range batch.Notices {
 		n := &batch.Notices[i]
-		var open []Notice
-		for _, o := range batch.Open {
-			if o.Event == n.Event {
-				open = append(open, o)
-			}
-		}
+		open := slices.DeleteFunc(slices.Clone(batch.Open), func(o Notice) bool { return o.Event != n.Event })
 		v := Verdict{Event: n.Event, Good: len(open) == 0 && n.Event != Failed && n.Key != summaryKey} // a summary counts what nobody was told
 		if n.Phase == Noted && (n.Event == Deployed || n.Event == Failed) {
 			v.Revision = n.Revision

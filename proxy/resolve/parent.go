@@ -96,7 +96,7 @@ func (a *attacher) parent(g *gateway.Result, set *gateway.ListenerSet, ref gwv1.
 	before, beforeL4 := len(a.attachments), len(a.l4)
 	for i := range listeners {
 		l := &listeners[i]
-		if (ref.SectionName != nil && string(*ref.SectionName) != l.Name) || (ref.Port != nil && *ref.Port != l.Port) {
+		if !names(ref, l) {
 			continue
 		}
 		named = true
@@ -117,6 +117,11 @@ func (a *attacher) parent(g *gateway.Result, set *gateway.ListenerSet, ref gwv1.
 		p.Conditions = a.refused(&p, listeners, named, allowed)
 	}
 	return p
+}
+
+// names tells whether a parentRef leads to a listener of its Gateway or set.
+func names(ref gwv1.ParentReference, l *gateway.Listener) bool {
+	return (ref.SectionName == nil || string(*ref.SectionName) == l.Name) && (ref.Port == nil || *ref.Port == l.Port)
 }
 
 // got is what a route answers by one parent.

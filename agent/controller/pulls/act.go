@@ -61,6 +61,16 @@ func (f *Follower) previews(ctx context.Context, s *schema.Sync, ending map[stri
 		}
 		out = append(out, f.preview(p))
 	}
+	out = f.andEnding(out, ending, seen, there)
+	out = f.andWritten(out, seen, there)
+	if len(f.ours) > mostNotes { // that one is gone may still be to be heard
+		maps.DeleteFunc(f.ours, func(uid string, _ bool) bool { return !there[uid] })
+	}
+	return out, nil
+}
+
+// andEnding adds those that end and are gone already, by name in seen and by uid in there.
+func (f *Follower) andEnding(out []life.Preview, ending map[string]schema.Preview, seen, there map[string]bool) []life.Preview {
 	for uid, p := range ending {
 		name := p.Spec.Name
 		if w, ok := f.written[name]; ok && string(w.object.UID) == uid {
@@ -72,6 +82,11 @@ func (f *Follower) previews(ctx context.Context, s *schema.Sync, ending map[stri
 			out, seen[name], there[uid] = append(out, v), true, true
 		}
 	}
+	return out
+}
+
+// andWritten adds those that were just written and are not seen yet.
+func (f *Follower) andWritten(out []life.Preview, seen, there map[string]bool) []life.Preview {
 	for name, w := range f.written {
 		switch {
 		case seen[name]:
@@ -82,10 +97,7 @@ func (f *Follower) previews(ctx context.Context, s *schema.Sync, ending map[stri
 			there[string(w.object.UID)] = true
 		}
 	}
-	if len(f.ours) > mostNotes { // that one is gone may still be to be heard
-		maps.DeleteFunc(f.ours, func(uid string, _ bool) bool { return !there[uid] })
-	}
-	return out, nil
+	return out
 }
 
 // settled forgets those that ended once what follows from that is remembered. It tells whether one was gone altogether, so that its place is free.
@@ -113,22 +125,13 @@ func (f *Follower) preview(p *schema.Preview) life.Preview {
 // act does what was decided. One that cannot be written keeps no other from being.
 func (f *Follower) act(ctx context.Context, s *schema.Sync, d *life.Decision) error {
 	var failed error
-	objects := map[string]*schema.Preview{}
+	object := func(string) *schema.Preview { return nil }
 	if len(d.Delete)+len(d.Update) > 0 {
 		list, err := f.world.Store.Previews(ctx, s)
 		if err != nil {
 			return err
 		}
-		for i := range list {
-			objects[list[i].Spec.Name] = &list[i]
-		}
-	}
-	object := func(name string) *schema.Preview {
-		p := objects[name]
-		if w, ok := f.written[name]; ok && (p == nil || p.UID == w.object.UID && p.Generation < w.object.Generation) {
-			p = w.object.DeepCopy()
-		}
-		return p
+		object = f.newest(list)
 	}
 	for _, x := range d.Delete {
 		if p := object(x.Preview.Name); p != nil {
@@ -150,6 +153,21 @@ func (f *Follower) act(ctx context.Context, s *schema.Sync, d *life.Decision) er
 		failed = cmp.Or(failed, f.write(ctx, s, p, &d.Create[i]))
 	}
 	return failed
+}
+
+// newest gives a Preview by its name in the Sync, as it was listed or as it was written since; nil where there is none.
+func (f *Follower) newest(list []schema.Preview) func(name string) *schema.Preview {
+	objects := map[string]*schema.Preview{}
+	for i := range list {
+		objects[list[i].Spec.Name] = &list[i]
+	}
+	return func(name string) *schema.Preview {
+		p := objects[name]
+		if w, ok := f.written[name]; ok && (p == nil || p.UID == w.object.UID && p.Generation < w.object.Generation) {
+			p = w.object.DeepCopy()
+		}
+		return p
+	}
 }
 
 // write makes an object say what was decided.

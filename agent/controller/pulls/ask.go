@@ -249,12 +249,7 @@ func (f *Follower) approvals(ctx context.Context, s *schema.Sync, p forge.PullRe
 	for _, h := range hints {
 		a, err := f.claim(ctx, s, p, h, fresh)
 		if err == nil && a != nil {
-			var may forge.Permission
-			may, err = f.host.Permission(ctx, f.repository, a.By)
-			if err == nil && may < forge.Write {
-				f.world.Log.Info("an approval of somebody without write access does not count", "pull request", p.Number, "by", a.By, "may", may.String())
-				a = nil
-			}
+			a, err = f.permitted(ctx, p.Number, a)
 		}
 		var e *forge.Error
 		switch {
@@ -267,6 +262,16 @@ func (f *Follower) approvals(ctx context.Context, s *schema.Sync, p forge.PullRe
 		}
 	}
 	return out, nil
+}
+
+// permitted gives an approval when it is of somebody with write access, else nil.
+func (f *Follower) permitted(ctx context.Context, number int, a *life.Approval) (*life.Approval, error) {
+	may, err := f.host.Permission(ctx, f.repository, a.By)
+	if err == nil && may < forge.Write {
+		f.world.Log.Info("an approval of somebody without write access does not count", "pull request", number, "by", a.By, "may", may.String())
+		return nil, nil
+	}
+	return a, err
 }
 
 // claim is what a hook says that somebody approved; nil where it approves nothing.

@@ -97,6 +97,11 @@ func (f *Follower) pause(err error) time.Duration {
 		d := min(time.Second<<min(f.failures, 10), 5*time.Minute)
 		return d/2 + time.Duration(f.world.Jitter()*float64(d)/2)
 	}
+	return max(f.next().Sub(now), 10*time.Millisecond)
+}
+
+// next is when there is something to ask for.
+func (f *Follower) next() time.Time {
 	next := f.pollAt
 	for _, a := range f.asks {
 		if a.at.Before(next) {
@@ -111,7 +116,7 @@ func (f *Follower) pause(err error) time.Duration {
 	if next.Before(f.quiet) {
 		next = f.quiet
 	}
-	return max(next.Sub(now), 10*time.Millisecond)
+	return next
 }
 
 // check is what is said about the required status of a commit.
@@ -192,8 +197,7 @@ func (f *Follower) complete(ctx context.Context, s *schema.Sync, d *life.Decisio
 			}
 			k.based, more = k.Head.Commit, true
 		case a.Reason == life.StatusMissing:
-			c := f.checks[a.Commit]
-			if c != nil && now.Before(c.at.Add(shortestPoll)) {
+			if f.asked(a.Commit, now) {
 				continue
 			}
 			if err := f.ask(ctx, s.Spec.Previews.Requires, a.Commit); err != nil {
@@ -204,6 +208,12 @@ func (f *Follower) complete(ctx context.Context, s *schema.Sync, d *life.Decisio
 	}
 	f.forget()
 	return more, nil
+}
+
+// asked tells whether the required status of a commit was asked for a moment ago.
+func (f *Follower) asked(commit string, now time.Time) bool {
+	c := f.checks[commit]
+	return c != nil && now.Before(c.at.Add(shortestPoll))
 }
 
 // ask asks for the required status of a commit.

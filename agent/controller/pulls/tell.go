@@ -254,6 +254,10 @@ func (t *teller) say(ctx context.Context, n *news, m *message) error {
 	if !comments {
 		return nil
 	}
+	return t.sayComment(ctx, n, m, p, body)
+}
+
+func (t *teller) sayComment(ctx context.Context, n *news, m *message, p *topic, body string) error {
 	if err := n.host.SetComment(ctx, n.repository, m.number, t.marker(n.sync), body); err != nil {
 		return err
 	}
@@ -330,15 +334,12 @@ func statusOf(s *schema.Sync, m *message) (forge.Status, string) {
 		out.Context = s.Spec.Forge.Context + "/preview"
 	}
 	r := m.report
-	if m.over != "" || r == nil || r.Ended || r.Commit == "" || m.head != "" && m.head != r.Commit {
+	if !m.current() {
 		return out, ""
 	}
 	switch {
 	case r.Problem != nil && (r.Problem.Stalled || r.Refused):
-		out.State, out.Description = forge.Failure, r.Problem.Message
-		if _, rest, named := strings.Cut(out.Description, "@"+r.Commit[:min(7, len(r.Commit))]+": "); named {
-			out.Description = rest // the host shows it at the commit
-		}
+		out.State, out.Description = forge.Failure, withoutCommit(r.Problem.Message, r.Commit)
 	case r.Applied && !r.Live.IsZero():
 		out.State, out.URL = forge.Success, r.URL
 		out.Description = "live " + seconds(r.LiveAfter) + " after the push"
@@ -346,6 +347,20 @@ func statusOf(s *schema.Sync, m *message) (forge.Status, string) {
 		out.State, out.Description = forge.Pending, "on its way"
 	}
 	return out, r.Commit
+}
+
+// current tells whether the report is about the head of a pull request that is open.
+func (m *message) current() bool {
+	r := m.report
+	return m.over == "" && r != nil && !r.Ended && r.Commit != "" && (m.head == "" || m.head == r.Commit)
+}
+
+// withoutCommit leaves out which commit a problem is about: the host shows it at the commit.
+func withoutCommit(message, commit string) string {
+	if _, rest, named := strings.Cut(message, "@"+commit[:min(7, len(commit))]+": "); named {
+		return rest
+	}
+	return message
 }
 
 // seconds is a duration as people say it.

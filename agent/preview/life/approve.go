@@ -79,7 +79,7 @@ func (d *decider) denies(a *Approval, s *Subject) string {
 	switch {
 	case len(a.Commit) < shortestPrefix || !strings.HasPrefix(s.Head, a.Commit):
 		return "the head is " + s.Head + " now, which is another commit"
-	case a.Label && (len(a.Commit) != len(s.Head) || d.Rules.ForkLabel == ""):
+	case a.Label && !d.labelApproves(a, s):
 		return "no label approves here"
 	case a.Label && previous != "" && a.At.Sub(seen) < settled:
 		return "the head moved just before the label was set: look at it again, and set the label once more"
@@ -91,6 +91,11 @@ func (d *decider) denies(a *Approval, s *Subject) string {
 		return "it is older than the head: name the whole commit, " + s.Head
 	}
 	return ""
+}
+
+// labelApproves: some label does, and a label is about a whole commit.
+func (d *decider) labelApproves(a *Approval, s *Subject) bool {
+	return d.Rules.ForkLabel != "" && len(a.Commit) == len(s.Head)
 }
 
 // seen is the head before this one, where one is known, and when this one was seen first.

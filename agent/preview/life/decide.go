@@ -178,7 +178,7 @@ func (d *decider) admit(s *Subject) {
 	if p := d.have[name]; p != nil && !p.Ending && !d.ending(name) {
 		return
 	}
-	if a := d.remembered(name); a != nil && a.Commit == s.Head && (a.Reason == Ended || a.Reason == Expired) {
+	if a := d.remembered(name); a.ended(s.Head) {
 		d.now[name] = a
 		return
 	}
@@ -192,6 +192,11 @@ func (d *decider) admit(s *Subject) {
 	d.occupy(s.Author, 1, 0)
 	d.Create = append(d.Create, Preview{Name: name, Number: s.Number, Branch: s.Branch, Author: s.Author, Commit: s.Head, Base: s.Base, Fork: s.Fork,
 		Pushed: d.pushed(s), Created: d.Now, ApprovedBy: d.approved[s]})
+}
+
+// ended tells whether the preview of a head is over, until the next push. A nil one is not.
+func (a *Absence) ended(head string) bool {
+	return a != nil && a.Commit == head && (a.Reason == Ended || a.Reason == Expired)
 }
 
 // remembered is what is known of a name: since a moment ago, or from the decision before.

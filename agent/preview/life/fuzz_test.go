@@ -138,7 +138,8 @@ func (h *host) check(d Decision) {
 		s, there := known[x.Preview.Name]
 		_, over := h.w.Over[x.Preview.Name]
 		old := h.w.Current && h.w.Now.Sub(x.Preview.Pushed) > h.w.Rules.TTL || h.w.Current && h.w.Now.Sub(x.Preview.Created) > h.w.Rules.MaxAge
-		if !over && !(there && (s.Draft || s.Fork && s.Head != x.Preview.Commit || old && !x.Preview.Pin)) {
+		positive := there && (s.Draft || s.Fork && s.Head != x.Preview.Commit || old && !x.Preview.Pin)
+		if !over && !positive {
 			h.t.Errorf("%s ends without knowledge: %s", x.Preview.Name, x.Message)
 		}
 	}

@@ -278,14 +278,19 @@ func (n *night) alert(ctx context.Context) (seen, error) {
 				out.told = p.at.Sub(began)
 			}
 		case e := <-w.ResultChan():
-			m, is := e.Object.(*corev1.ConfigMap)
-			if is && out.record == 0 && m.Name == driftSync+"-drift" && strings.Contains(m.Data["records.json"], value) {
+			if out.record == 0 && recorded(e.Object, value) {
 				out.record = time.Since(began)
 			}
 		}
 	}
 	_, _, err = n.edit(ctx, fromGit)
 	return out, err
+}
+
+// recorded tells whether an object is the records of the Sync, with a value in them.
+func recorded(o any, value string) bool {
+	m, is := o.(*corev1.ConfigMap)
+	return is && m.Name == driftSync+"-drift" && strings.Contains(m.Data["records.json"], value)
 }
 
 // alerts measures with the policy that only tells.

@@ -187,11 +187,11 @@ func (w *world) want(ref kube.Ref, ports []gatewayPort) {
 
 // wanted gives what has to exist under a name and the version of it, nil when nothing does.
 func (w *world) wanted(ref kube.Ref) (object kube.Object, version string) {
-	if ref.Kind == kube.ListenerSet || ref.Kind == kube.Gateway && (ref != gatewayRef || w.tree[ref] != nil) {
-		return w.wantedForAliases(ref)
-	}
+	inTree := w.tree[ref] != nil
 	switch {
-	case w.tree[ref] != nil:
+	case ref.Kind == kube.ListenerSet, ref.Kind == kube.Gateway && (ref != gatewayRef || inTree):
+		return w.wantedForAliases(ref)
+	case inTree:
 		return nil, ""
 	case ref == classRef:
 		return &gwv1.GatewayClass{

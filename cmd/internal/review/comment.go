@@ -13,6 +13,7 @@ import (
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"headgate.dev/agent"
+	"headgate.dev/agent/preview"
 	"headgate.dev/cmd/internal/changes"
 	"headgate.dev/cmd/internal/local"
 	"headgate.dev/cmd/internal/narrow"
@@ -23,16 +24,7 @@ import (
 func Comment(ctx context.Context, r agent.PreviewReport) (string, error) {
 	var w strings.Builder
 	commentHead(&w, &r)
-	for i, e := range r.Refusals {
-		if i == MarkdownRows {
-			fmt.Fprintf(&w, "- and %d more\n", len(r.Refusals)-i)
-			break
-		}
-		fmt.Fprintf(&w, "- not previewed: %s\n", changes.Code(e.Error.Error()))
-	}
-	if len(r.Refusals) > 0 {
-		fmt.Fprintln(&w)
-	}
+	commentRefusals(&w, r.Refusals)
 	if r.Before == nil || r.After == nil || r.Problem != nil && !r.Refused {
 		return w.String(), nil
 	}
@@ -61,6 +53,20 @@ func Comment(ctx context.Context, r agent.PreviewReport) (string, error) {
 	}
 	d.Markdown(&w)
 	return w.String(), nil
+}
+
+// commentRefusals lists what of a change has no place in its preview.
+func commentRefusals(w io.Writer, all []preview.Refusal) {
+	for i, e := range all {
+		if i == MarkdownRows {
+			fmt.Fprintf(w, "- and %d more\n", len(all)-i)
+			break
+		}
+		fmt.Fprintf(w, "- not previewed: %s\n", changes.Code(e.Error.Error()))
+	}
+	if len(all) > 0 {
+		fmt.Fprintln(w)
+	}
 }
 
 // entriesOf makes up the Gateways that routes lead to and the sets do not have, since those of a cluster are often somebody else's: each listener that is

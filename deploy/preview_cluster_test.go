@@ -422,7 +422,8 @@ func (s *previewStory) collision() {
 	// The service shop of a preview b-pr-45 wants the same host.
 	head := s.commit("b-pr-45", "main", "shop.yaml", s.spec("shop", "shop.story.example", "shop")+"  - path: /mine\n    to: beta\n")
 	q := &schema.Preview{ObjectMeta: metav1.ObjectMeta{Namespace: storyNamespace, Name: "shop-b-pr-45", OwnerReferences: p.OwnerReferences},
-		Spec: schema.PreviewSpec{Sync: "shop", Name: "b-pr-45", Branch: "b-pr-45", Commit: head, Base: s.main}}
+		Spec: schema.PreviewSpec{Sync: "shop", Name: "b-pr-45", Number: 46, Commit: head, Base: s.main}}
+	s.git("update-ref", "refs/pull/46/head", head)
 	s.create(q)
 	s.until("the second preview is planned", time.Minute, func(ctx context.Context) error {
 		err := s.Get(ctx, client.ObjectKeyFromObject(q), q)

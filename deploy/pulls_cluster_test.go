@@ -236,12 +236,29 @@ func (s *pullsStory) life() {
 	s.gone(p)
 	s.as("ada", "PATCH", fmt.Sprintf("%s/pulls/%d", pullsRepo, n), values{"state": "open"}, nil)
 	s.answers(hostOf("shop", n), "/", "", 200, "the beta")
-	s.as("ada", "POST", fmt.Sprintf("%s/pulls/%d/merge", pullsRepo, n), values{"Do": "merge"}, nil)
+	s.merge(n)
 	s.Logf("merged → gone: %s", s.answers(hostOf("shop", n), "/", "", 404, "").Round(time.Millisecond))
 	s.answers("shop.story.example", "/", "", 200, "the beta")
 	s.answers("cart.story.example", "/", "", 200, "the beta")
 	s.git("checkout", "-q", "main")
 	s.git("pull", "-q", "origin", "main")
+}
+
+// merge merges a pull request as ada, once Gitea has found out whether it can be: until then it says 405.
+func (s *pullsStory) merge(number int) {
+	s.Helper()
+	path := fmt.Sprintf("%s/pulls/%d", pullsRepo, number)
+	s.until(fmt.Sprintf("pull request %d can be merged", number), time.Minute, func(context.Context) error {
+		var p struct {
+			Mergeable bool `json:"mergeable"`
+		}
+		s.as("ada", "GET", path, nil, &p)
+		if !p.Mergeable {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	s.as("ada", "POST", path+"/merge", values{"Do": "merge"}, nil)
 }
 
 // latency measures pull requests that change routing alone, from the host's answer to the person's request.

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -330,12 +331,26 @@ func (s *story) live(sync *schema.Sync, commit string) *schema.SyncStatus {
 	return &sync.Status
 }
 
+// knows waits until Gitea has taken in a branch that was pushed.
+func (s *story) knows(branch string) {
+	s.Helper()
+	s.until("the host knows the branch "+branch, 30*time.Second, func(context.Context) error {
+		var branches []struct{ Name string }
+		s.api("GET", "/repos/"+storyRepository+"/branches?limit=50", nil, &branches)
+		if !slices.ContainsFunc(branches, func(b struct{ Name string }) bool { return b.Name == branch }) {
+			return fmt.Errorf("it knows %v", branches)
+		}
+		return nil
+	})
+}
+
 // pullRequest opens a pull request for a branch and merges it; it gives the merge commit.
 func (s *story) pullRequest(branch string) string {
 	var pr struct {
 		Number int    `json:"number"`
 		Commit string `json:"merge_commit_sha"`
 	}
+	s.knows(branch)
 	s.api("POST", "/repos/"+storyRepository+"/pulls", values{"title": "Offer " + branch, "head": branch, "base": "main"}, &pr)
 	path := fmt.Sprintf("/repos/%s/pulls/%d", storyRepository, pr.Number)
 	s.until("the pull request can be merged", 30*time.Second, func(context.Context) error {

@@ -77,6 +77,8 @@ func (s *story) must(err error) {
 
 // freshNamespaces makes both namespaces anew. A Sync of an earlier run has nobody who would see to its finalizer.
 func (s *story) freshNamespaces() {
+	// The controller that other tests have installed would follow the Syncs of the story too.
+	s.tool("kubectl", "delete", "deployment", "headgate", "--namespace=headgate-system", "--ignore-not-found", "--cascade=foreground", "--timeout=60s")
 	var old schema.SyncList
 	s.must(s.List(s.Context(), &old, client.InNamespace(storyNamespace)))
 	for i := range old.Items {

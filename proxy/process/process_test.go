@@ -274,9 +274,16 @@ func TestBackOff(t *testing.T) {
 	defer cancel()
 	var pauses []time.Duration
 	var last error
+	served := filepath.Join(t.TempDir(), "served") // a process that ends before would be the last
 	err := process.Run(ctx, process.Options{
-		Path:       script(t, "i=0\nwhile [ $i -lt 30 ]; do i=$((i+1)); echo line $i; done\nexec cat\n"),
+		Path: script(t, "i=0\nwhile [ $i -lt 30 ]; do i=$((i+1)); echo line $i; done\n"+
+			"while [ ! -e '"+served+"' ]; do sleep 0.01; done\nrm '"+served+"'\n"),
 		MinBackOff: time.Millisecond, MaxBackOff: 4 * time.Millisecond,
+		Ready: func(int) {
+			if err := os.WriteFile(served, nil, 0o600); err != nil {
+				t.Error(err)
+			}
+		},
 		Exited: func(err error, d time.Duration) {
 			pauses, last = append(pauses, d), err
 			if len(pauses) == 5 {

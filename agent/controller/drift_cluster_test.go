@@ -247,7 +247,6 @@ func (n *night) followed(string) error {
 // while others write what is theirs: there is no record. It also says how long an edit takes until it is put back.
 func TestClusterNoFalseDrift(t *testing.T) {
 	n := &night{world: newWorld(t, "headgate-resync-test")}
-	n.tool("kubectl", "apply", "--server-side", "--force-conflicts", "-f", "../../deploy/crds/headgate.dev_proxyconfigs.yaml")
 	n.mutate()
 	repo := n.repository()
 	files := append([]string{"cart.yaml", cartSpec, "rest.yaml", manyKinds}, n.examples()...)

@@ -88,8 +88,10 @@ func newWorld(t *testing.T, namespace string) *world {
 	w.Client, err = client.New(cfg, client.Options{Scheme: w.scheme})
 	w.must(err)
 	w.tool("crds", "standard")
-	w.tool("kubectl", "apply", "--server-side", "--force-conflicts", "-f", "../../deploy/crds/headgate.dev_syncs.yaml")
-	w.until("Syncs are served", func(ctx context.Context) error { return w.List(ctx, &schema.SyncList{}) })
+	w.tool("kubectl", "apply", "--server-side", "--force-conflicts", "-k", "../../deploy/crds") // an agent looks again for a kind that is missing
+	w.until("Syncs and Previews are served", func(ctx context.Context) error {
+		return errors.Join(w.List(ctx, &schema.SyncList{}), w.List(ctx, &schema.PreviewList{}))
+	})
 	w.freshNamespace(namespace)
 	w.account(namespace, "deployer")
 	t.Cleanup(func() {

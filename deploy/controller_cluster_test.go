@@ -16,7 +16,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -229,17 +228,19 @@ func route(name, host, backend string) *gwv1.HTTPRoute {
 	return r
 }
 
-// installing is done once for all tests of a run.
-var installing sync.Once
+// installed: the controller of this checkout is in the cluster. It serves all tests that want one, until a story takes it away.
+var installed bool
 
 // install applies deploy/default with the image of this checkout, with one replica, and clears a namespace of its own away.
 func (w *world) install() {
 	w.clear(clusterNamespace)
-	installing.Do(func() {
-		w.tool("crds", "standard")
-		w.tool("load-image", "../bin/headgate-image.tar")
-		w.applyDefault()
-	})
+	if installed {
+		return
+	}
+	w.tool("crds", "standard")
+	w.tool("load-image", "../bin/headgate-image.tar")
+	w.applyDefault()
+	installed = true
 }
 
 // clear removes what an earlier run may have left.

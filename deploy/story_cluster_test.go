@@ -79,6 +79,7 @@ func (s *story) must(err error) {
 func (s *story) freshNamespaces() {
 	// The controller that other tests have installed would follow the Syncs of the story too.
 	s.tool("kubectl", "delete", "deployment", "headgate", "--namespace=headgate-system", "--ignore-not-found", "--cascade=foreground", "--timeout=60s")
+	installed = false
 	var old schema.SyncList
 	s.must(s.List(s.Context(), &old, client.InNamespace(storyNamespace)))
 	for i := range old.Items {

@@ -8,8 +8,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"headgate.dev/cmd/internal/lab"
+	"headgate.dev/cmd/internal/term"
 )
 
 var update = flag.Bool("update", false, "write the golden files again")
@@ -135,16 +137,24 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
+// TestHelpFitsAScreen: no line that a command says of itself is wider than what else is printed, flags included.
 func TestHelpFitsAScreen(t *testing.T) {
-	for _, args := range [][]string{{"help"}, {"up", "--help"}, {"render", "--help"}, {"validate", "--help"}, {"explain", "--help"}, {"diff", "--help"}, {"schema", "--help"}, {"install", "--help"}, {"version", "--help"}, {"completion", "bash", "--help"},
-		{"get", "--help"}, {"status", "--help"}, {"history", "--help"}, {"sync", "--help"}, {"rollback", "--help"}, {"suspend", "--help"}, {"resume", "--help"}, {"create", "sync", "--help"}} {
-		code, out, _ := headgate(t, args...)
-		if code != exitFine {
-			t.Errorf("%v: exit %d", args, code)
-		}
-		for _, line := range strings.Split(out, "\n") {
-			if len([]rune(line)) > 120 {
-				t.Errorf("%v: a line of %d characters: %s", args, len(line), line)
+	for _, name := range []string{"headgate", "kubectl headgate"} {
+		root := rootCommand(streams{name: name})
+		root.InitDefaultHelpCmd()
+		root.InitDefaultCompletionCmd()
+		for _, c := range everyCommand(root) {
+			c.InitDefaultHelpFlag()
+			var out strings.Builder
+			c.SetOut(&out)
+			must(t, c.Help())
+			if !strings.Contains(out.String(), "--help") {
+				t.Errorf("%s: no flags in\n%s", c.CommandPath(), &out)
+			}
+			for _, line := range strings.Split(out.String(), "\n") {
+				if n := utf8.RuneCountInString(line); n > term.Columns {
+					t.Errorf("%s: %d columns, expected at most %d: %s", c.CommandPath(), n, term.Columns, line)
+				}
 			}
 		}
 	}

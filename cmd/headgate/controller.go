@@ -49,7 +49,8 @@ func controllerCommand(s streams) *cobra.Command {
 		Short: "Run the controller of a cluster's Gateways, in its pod",
 		Long:  controllerLong,
 		Example: `  headgate controller --leader-elect
-  KUBECONFIG=~/.kube/config headgate controller --namespace headgate-system --image registry.example.com/headgate:v1 --host 198.51.100.7`,
+  KUBECONFIG=~/.kube/config headgate controller --namespace headgate-system \
+    --image registry.example.com/headgate:v1 --host 198.51.100.7`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log, err := f.complete(s)

@@ -41,7 +41,8 @@ fleets go with them, and then delete what this prints. Nothing has a finalizer, 
 Deleting the custom resource ProxyConfig deletes every ProxyConfig, too.`,
 		Example: `  headgate install --gateway-api | kubectl create -f -
   headgate install | kubectl apply -f -
-  headgate install --namespace edge --image registry.example.com/headgate:v1.2.0 --replicas 3`,
+  headgate install --namespace edge --replicas 3 \
+    --image registry.example.com/headgate:v1.2.0`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := errors.Join(f.check(cmd.Flags().Changed("replicas")), oneOf("output", output, "yaml", "json")); err != nil {

@@ -104,8 +104,8 @@ func rootCommand(s streams) *cobra.Command {
 		Long: `Headgate turns a Git repository of concise service specs into live traffic: it renders them
 (through kustomize, where there is one) into Gateway API objects and serves these with Envoy.
 
-  headgate up            serve a directory of a Git repository on this machine; commit to change it
-  headgate validate      say what is wrong with a directory, every error with file, line and field
+  headgate up            serve a directory of a Git repository here; commit to change it
+  headgate validate      say what is wrong with a directory, with file, line and field
   headgate render        print the Gateway API objects a directory stands for
   headgate explain       say which route and backend take a request, and why
   headgate diff          say what a change does to traffic and objects
@@ -151,6 +151,7 @@ Exit codes: 0 fine, 1 the input is wrong, 2 usage, 3 the environment (no Envoy, 
 		}
 	}
 	rename(root)
+	fit(root)
 	return root
 }
 

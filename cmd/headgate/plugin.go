@@ -3,11 +3,13 @@ package main
 import (
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"headgate.dev/cmd/internal/cluster"
+	"headgate.dev/cmd/internal/term"
 )
 
 // programName is what the user calls the program: a file kubectl-headgate on the PATH is kubectl's plugin `kubectl headgate`
@@ -38,6 +40,14 @@ func everyCommand(c *cobra.Command) []*cobra.Command {
 		out = append(out, everyCommand(child)...)
 	}
 	return out
+}
+
+// fit lays the help texts out for a screen.
+func fit(root *cobra.Command) {
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped "+strconv.Itoa(term.Columns)))
+	for _, c := range everyCommand(root) {
+		c.Long = term.Paragraphs(c.Long)
+	}
 }
 
 // inText is a command in a help text.

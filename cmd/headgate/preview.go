@@ -47,7 +47,8 @@ with the one it is to go to, so that a branch that is behind takes nothing back.
 Titles, branch names and paths are written so that they can neither format nor link nor mention. A branch that does not render gets a comment
 that says so, with files and lines, and exit code 1.`,
 		Example: `  headgate preview diff my-branch
-  headgate preview diff refs/remotes/origin/feature deploy/prod --onto refs/remotes/origin/main
+  headgate preview diff refs/remotes/origin/feature deploy/prod \
+    --onto refs/remotes/origin/main
   headgate preview diff HEAD --domain preview.example.com`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd.Context(), s, args) },

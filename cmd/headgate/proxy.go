@@ -61,8 +61,10 @@ func proxyCommand(s streams) *cobra.Command {
 		Use:   "proxy --xds HOST:PORT --exchange HOST:PORT",
 		Short: "Run one Envoy of a Gateway, as the first process of its pod",
 		Long:  proxyLong,
-		Example: `  headgate proxy --xds headgate.headgate-system.svc:18000 --exchange headgate.headgate-system.svc:18001
-  headgate proxy --xds 127.0.0.1:18000 --exchange 127.0.0.1:18001 --token ./token --anchors ./ca.crt --dir ./run`,
+		Example: `  headgate proxy --xds headgate.headgate-system.svc:18000 \
+    --exchange headgate.headgate-system.svc:18001
+  headgate proxy --xds 127.0.0.1:18000 --exchange 127.0.0.1:18001 \
+    --token ./token --anchors ./ca.crt --dir ./run`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := f.check(); err != nil {

@@ -49,8 +49,10 @@ everything as a service account of its namespace, which needs rights for what th
 
 If there is one of the name already, what is said here is changed; fields that others set stay as they are. --export
 prints the object instead, for everything that has no flag here, or to keep it in Git.`,
-		Example: `  headgate create sync shop -n team-a --url https://git.example.com/team-a/shop --branch main --service-account deployer
-  headgate create sync shop --url ssh://git@git.example.com/shop --secret shop-git --path clusters/prod --export`,
+		Example: `  headgate create sync shop -n team-a --url https://git.example.com/team-a/shop \
+    --branch main --service-account deployer
+  headgate create sync shop --url ssh://git@git.example.com/shop --secret shop-git \
+    --path clusters/prod --export`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd.Context(), p, args[0]) },
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {

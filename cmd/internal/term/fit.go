@@ -44,6 +44,26 @@ func Fit(indent int, rows [][]string) string {
 	return Table(indent, out)
 }
 
+// Paragraphs breaks running text anew, so that no line is longer than Columns. What is indented stays as it is: it is to be copied.
+func Paragraphs(text string) string {
+	var out, words []string
+	flush := func() {
+		if len(words) > 0 {
+			out, words = append(out, fill(words, Columns, "", "")...), nil
+		}
+	}
+	for _, line := range strings.Split(text, "\n") {
+		if line == "" || strings.HasPrefix(line, " ") {
+			flush()
+			out = append(out, line)
+			continue
+		}
+		words = append(words, strings.Fields(line)...)
+	}
+	flush()
+	return strings.Join(out, "\n")
+}
+
 // Lines is Fit for running text of several lines that begins with a word in a colour.
 func Lines(indent int, paint func(string) string, word, text string) string {
 	var out strings.Builder
@@ -92,10 +112,14 @@ func widths(indent int, rows [][]string) []int {
 func wrap(text string, width int) []string {
 	rest := strings.TrimLeft(text, " ")
 	indent := text[:len(text)-len(rest)]
-	further := indent + strings.Repeat(" ", hanging)
+	return fill(words(rest), width, indent, indent+strings.Repeat(" ", hanging))
+}
+
+// fill puts words into lines of up to width characters, of which the first begins with indent and all others with further.
+func fill(words []string, width int, indent, further string) []string {
 	var lines []string
 	line := indent
-	for i, word := range words(rest) {
+	for i, word := range words {
 		switch {
 		case i == 0:
 			line += word

@@ -75,3 +75,13 @@ func TestFitKeepsIndentsAndPercent(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// TestParagraphs breaks what runs and leaves what is to be copied.
+func TestParagraphs(t *testing.T) {
+	long := strings.TrimSpace(strings.Repeat("word ", 30))
+	got := Paragraphs("A\nfew " + long + "\n\n  headgate up " + long + "\nend of\nit.")
+	lines := strings.Split(got, "\n")
+	if len(lines) != 5 || !strings.HasPrefix(lines[0], "A few word") || len(lines[0]) > Columns || lines[3] != "  headgate up "+long || lines[4] != "end of it." {
+		t.Errorf("got\n%s", got)
+	}
+}

@@ -56,8 +56,10 @@ type follower struct {
 	forced    string    // the last request to correct
 	tried     string    // the last request for a test notice
 	trying    bool      // it is being answered
-	dirty     bool
-	saving    bool
+	dirty     bool      // there are records to write
+	saving    bool      // they are being written
+	uncounted bool      // the status does not say what is so
+	counting  bool      // it is being written
 	closed    time.Time // zero: it is open
 }
 
@@ -244,7 +246,6 @@ func (f *follower) applied(begun []object.ID, r apply.Request, result *apply.Res
 
 // effects does what the state asks for.
 func (f *follower) effects(e drift.Effects) {
-	f.dirty = f.dirty || e.Changed
 	for _, err := range e.Errors {
 		f.log.Warn("comparing an object with what was applied", "error", err)
 	}
@@ -261,6 +262,7 @@ func (f *follower) effects(e drift.Effects) {
 		f.look(id)
 	}
 	if e.Changed {
+		f.changed()
 		f.measure()
 	}
 }

@@ -19,9 +19,10 @@ import (
 // What the ConfigMap of a Sync's drift holds: records for people and commands, the rest for the next process.
 const (
 	// DriftRecords is a drift.Snapshot as JSON.
-	DriftRecords = "records.json"
-	driftOutbox  = "outbox.json"
-	driftLags    = "lags.json"
+	DriftRecords  = "records.json"
+	driftOutbox   = "outbox.json"
+	driftLags     = "lags.json"
+	driftPreviews = "previews.json"
 	// driftLimit is how many bytes of records are kept; a ConfigMap has 1 MiB at most.
 	driftLimit = 512 << 10
 )
@@ -42,7 +43,7 @@ func (f *follower) load() *drift.Snapshot {
 		return nil
 	}
 	var before drift.Snapshot
-	for key, into := range map[string]any{DriftRecords: &before, driftOutbox: &f.outbox, driftLags: &f.lags} {
+	for key, into := range map[string]any{DriftRecords: &before, driftOutbox: &f.outbox, driftLags: &f.lags, driftPreviews: &f.previews} {
 		if text := m.Data[key]; text != "" {
 			if err := json.Unmarshal([]byte(text), into); err != nil {
 				f.log.Warn("reading the records of drift", "key", key, "error", err)
@@ -123,15 +124,15 @@ func (f *follower) data() (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	outbox, err := json.Marshal(f.outbox)
-	if err != nil {
-		return nil, err
+	out := map[string]string{DriftRecords: string(records)}
+	for key, what := range map[string]any{driftOutbox: f.outbox, driftLags: f.lags, driftPreviews: f.previews} {
+		text, err := json.Marshal(what)
+		if err != nil {
+			return nil, err
+		}
+		out[key] = string(text)
 	}
-	lags, err := json.Marshal(f.lags)
-	if err != nil {
-		return nil, err
-	}
-	return map[string]string{DriftRecords: string(records), driftOutbox: string(outbox), driftLags: string(lags)}, nil
+	return out, nil
 }
 
 // write writes the ConfigMap of a Sync. It goes with the Sync.

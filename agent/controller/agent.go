@@ -324,6 +324,7 @@ func (a *Agent) HearPreviews(f func(agent.PreviewReport)) {
 
 func (a *Agent) previewed(r agent.PreviewReport) {
 	a.pulls.Previewed(r)
+	a.drifts.previewed(r)
 	for _, tell := range a.options.Previewed {
 		tell(r)
 	}

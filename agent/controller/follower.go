@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"headgate.dev/agent/apply"
@@ -38,11 +39,16 @@ type follower struct {
 	inbox  chan func()
 	calls  chan struct{} // a place for each call that is made
 	setter setter        // has a lock of its own
+	heard  struct {
+		mu   sync.Mutex // guards what follows
+		news []previewNews
+	}
 
 	// of the goroutine alone
 	state     *drift.State
 	outbox    notify.Outbox
 	lags      map[string]notify.Notice // what is no drift of an object and was told to be so: lags and strangers
+	previews  map[string]string        // what was said last of each preview, by its name
 	strangers []drift.Stranger         // at the Sync's Gateways, as they were seen last
 	looked    time.Time                // when they were looked for last
 	account   *account
@@ -56,8 +62,10 @@ type follower struct {
 	forced    string    // the last request to correct
 	tried     string    // the last request for a test notice
 	trying    bool      // it is being answered
-	dirty     bool
-	saving    bool
+	dirty     bool      // there are records to write
+	saving    bool      // they are being written
+	uncounted bool      // the status does not say what is so
+	counting  bool      // it is being written
 	closed    time.Time // zero: it is open
 }
 
@@ -67,7 +75,7 @@ func newFollower(d *drifts, a *account, s *schema.Sync) *follower {
 	f := &follower{
 		drifts: d, owner: a.owner, account: a, ctx: ctx, stop: stop, inbox: make(chan func()), calls: make(chan struct{}, atOnce),
 		log: d.agent.log.With("sync", a.owner.Namespace+"/"+a.owner.Name), sync: s, forced: s.Annotations[schema.DriftCorrectRequest],
-		watches: map[kindKey]context.CancelFunc{}, lags: map[string]notify.Notice{}, setter: setter{agent: d.agent, sync: s},
+		watches: map[kindKey]context.CancelFunc{}, lags: map[string]notify.Notice{}, previews: map[string]string{}, setter: setter{agent: d.agent, sync: s},
 	}
 	go f.run()
 	return f
@@ -244,7 +252,6 @@ func (f *follower) applied(begun []object.ID, r apply.Request, result *apply.Res
 
 // effects does what the state asks for.
 func (f *follower) effects(e drift.Effects) {
-	f.dirty = f.dirty || e.Changed
 	for _, err := range e.Errors {
 		f.log.Warn("comparing an object with what was applied", "error", err)
 	}
@@ -261,6 +268,7 @@ func (f *follower) effects(e drift.Effects) {
 		f.look(id)
 	}
 	if e.Changed {
+		f.changed()
 		f.measure()
 	}
 }

@@ -62,7 +62,7 @@ func (f *follower) post(n notify.Notice) {
 	f.log.Info(n.Title, "event", n.Event, "phase", n.Phase)
 	f.outbox.Add(f.now(), n, f.receivers)
 	alertsTotal.WithLabelValues(f.label(), string(n.Event), string(n.Phase)).Inc()
-	f.dirty = true
+	f.changed()
 }
 
 // commits tells what became of a commit, from one status to the next.
@@ -119,7 +119,7 @@ func (f *follower) send() {
 			}
 			f.do(func() {
 				f.outbox.Done(f.now(), batch, err)
-				f.dirty = true
+				f.changed()
 			})
 		}()
 	}

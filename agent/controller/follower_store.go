@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -18,9 +19,10 @@ import (
 // What the ConfigMap of a Sync's drift holds: records for people and commands, the rest for the next process.
 const (
 	// DriftRecords is a drift.Snapshot as JSON.
-	DriftRecords = "records.json"
-	driftOutbox  = "outbox.json"
-	driftLags    = "lags.json"
+	DriftRecords  = "records.json"
+	driftOutbox   = "outbox.json"
+	driftLags     = "lags.json"
+	driftPreviews = "previews.json"
 	// driftLimit is how many bytes of records are kept; a ConfigMap has 1 MiB at most.
 	driftLimit = 512 << 10
 )
@@ -41,7 +43,7 @@ func (f *follower) load() *drift.Snapshot {
 		return nil
 	}
 	var before drift.Snapshot
-	for key, into := range map[string]any{DriftRecords: &before, driftOutbox: &f.outbox, driftLags: &f.lags} {
+	for key, into := range map[string]any{DriftRecords: &before, driftOutbox: &f.outbox, driftLags: &f.lags, driftPreviews: &f.previews} {
 		if text := m.Data[key]; text != "" {
 			if err := json.Unmarshal([]byte(text), into); err != nil {
 				f.log.Warn("reading the records of drift", "key", key, "error", err)
@@ -51,29 +53,63 @@ func (f *follower) load() *drift.Snapshot {
 	return &before
 }
 
-// save writes what is to outlive the process, and the status, one write after the other.
+// changed says that there is something to write.
+func (f *follower) changed() { f.dirty, f.uncounted = true, true }
+
+// save writes what is to outlive the process, and the status beside it: a record that comes up does not wait until the status tells of the one before. Of
+// each there is one write after the other.
 func (f *follower) save() {
-	if !f.dirty || f.saving || !f.closed.IsZero() {
+	if !f.closed.IsZero() {
 		return
 	}
+	if f.dirty && !f.saving {
+		f.saveRecords()
+	}
+	if f.uncounted && !f.counting {
+		f.saveStatus()
+	}
+}
+
+func (f *follower) saveRecords() {
 	data, err := f.data()
 	if err != nil {
 		f.log.Error("writing the records of drift", "error", err)
 		return
 	}
 	f.dirty, f.saving = false, true
+	s := f.sync
+	f.write("writing the records of drift", func(ctx context.Context) error { return f.drifts.write(ctx, s, data) },
+		func(err error) { f.saving, f.dirty = false, f.dirty || err != nil })
+}
+
+func (f *follower) saveStatus() {
+	f.uncounted, f.counting = false, true
 	status, s, trouble := f.status(), f.sync, f.outbox.Troubles()
+	f.write("writing what a status says of drift", func(ctx context.Context) error {
+		_, _, err := f.drifts.agent.statuses.Update(ctx, s, func(all *schema.SyncStatus) { all.Drift = status; troubles(all, trouble) })
+		return err
+	}, func(err error) { f.counting, f.uncounted = false, f.uncounted || err != nil })
+}
+
+// writeAgain is how long after a write that did not work the next one may be.
+const writeAgain = time.Second
+
+// write makes a write beside the goroutine, and has done what follows from its error.
+func (f *follower) write(doing string, what func(context.Context) error, then func(error)) {
 	go func() {
 		ctx, cancel := context.WithTimeout(f.ctx, callTimeout)
 		defer cancel()
-		err := f.drifts.write(ctx, s, data)
-		if _, _, other := f.drifts.agent.statuses.Update(ctx, s, func(all *schema.SyncStatus) { all.Drift = status; troubles(all, trouble) }); err == nil {
-			err = other
-		}
+		err := what(ctx)
 		if err != nil && ctx.Err() == nil {
-			f.log.Warn("writing the records of drift", "error", err)
+			f.log.Warn(doing, "error", err)
 		}
-		f.do(func() { f.saving, f.dirty = false, f.dirty || err != nil })
+		if err != nil {
+			select { // the end; the next try
+			case <-f.ctx.Done():
+			case <-time.After(writeAgain):
+			}
+		}
+		f.do(func() { then(err) })
 	}()
 }
 
@@ -88,15 +124,15 @@ func (f *follower) data() (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	outbox, err := json.Marshal(f.outbox)
-	if err != nil {
-		return nil, err
+	out := map[string]string{DriftRecords: string(records)}
+	for key, what := range map[string]any{driftOutbox: f.outbox, driftLags: f.lags, driftPreviews: f.previews} {
+		text, err := json.Marshal(what)
+		if err != nil {
+			return nil, err
+		}
+		out[key] = string(text)
 	}
-	lags, err := json.Marshal(f.lags)
-	if err != nil {
-		return nil, err
-	}
-	return map[string]string{DriftRecords: string(records), driftOutbox: string(outbox), driftLags: string(lags)}, nil
+	return out, nil
 }
 
 // write writes the ConfigMap of a Sync. It goes with the Sync.

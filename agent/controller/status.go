@@ -26,7 +26,9 @@ type Statuses struct {
 
 // statusEntry is the status of one Sync.
 type statusEntry struct {
-	mu   sync.Mutex // held during a write
+	writing sync.Mutex // held during a write; whoever only reads does not wait for the API server
+
+	mu   sync.Mutex // guards what follows
 	uid  types.UID
 	last *schema.SyncStatus // as it was written last; nil: not by this process
 }
@@ -54,13 +56,13 @@ func (s *Statuses) forget(owner plan.Owner) {
 
 // Get gives the status of a Sync, as it was written last.
 func (s *Statuses) Get(ctx context.Context, sync *schema.Sync) schema.SyncStatus {
-	e := s.entry(plan.Owner{Namespace: sync.Namespace, Name: sync.Name})
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return *e.current(sync).DeepCopy()
+	return *s.entry(plan.Owner{Namespace: sync.Namespace, Name: sync.Name}).current(sync).DeepCopy()
 }
 
+// current gives the status as it was written last. It is not written to.
 func (e *statusEntry) current(sync *schema.Sync) *schema.SyncStatus {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	if e.last == nil || e.uid != sync.UID {
 		return &sync.Status
 	}
@@ -72,8 +74,8 @@ func (e *statusEntry) current(sync *schema.Sync) *schema.SyncStatus {
 func (s *Statuses) Update(ctx context.Context, sync *schema.Sync, f func(*schema.SyncStatus)) (before, after schema.SyncStatus, err error) {
 	owner := plan.Owner{Namespace: sync.Namespace, Name: sync.Name}
 	e := s.entry(owner)
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	e.writing.Lock()
+	defer e.writing.Unlock()
 	before = *e.current(sync).DeepCopy()
 	next := before.DeepCopy()
 	f(next)
@@ -93,6 +95,8 @@ func (s *Statuses) Update(ctx context.Context, sync *schema.Sync, f func(*schema
 	if err != nil {
 		return before, before, fmt.Errorf("writing the status of %s: %w", owner, err)
 	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	e.uid, e.last = sync.UID, next
 	return before, *next.DeepCopy(), nil
 }

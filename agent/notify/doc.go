@@ -66,13 +66,16 @@ type Notice struct {
 	At     time.Time `json:"at"`
 }
 
+// bad tells whether a notice is about something that did not come to be.
+func (n *Notice) bad() bool { return n.Event == Failed || n.Event == Preview && n.Severity != Info }
+
 // Receiver is somebody to tell.
 type Receiver struct {
 	// Name tells the receivers of a Sync apart.
 	Name string
 	Type string
-	// Events, Kinds and Severity say about what. No Events: failed, drift and stale. No Kinds: all. No Severity: from warning on, but info for what was asked for
-	// and is never worse: deployed and preview.
+	// Events, Kinds and Severity say about what. No Events: failed, drift and stale. No Kinds: all. No Severity: from warning on, but from info on for
+	// deployed and preview.
 	Events   []Event
 	Kinds    []string
 	Severity string

@@ -225,7 +225,7 @@ func TestInsideTheCluster(t *testing.T) {
 func TestCommitStatus(t *testing.T) {
 	r := &recorder{}
 	p := newPost(t, TypeCommitStatus)
-	p.receivers[0].Events = []Event{Drift, Deployed, Failed}
+	p.receivers[0].Events = []Event{Drift, Deployed, Failed, Preview}
 	p.answer = func(b Batch) error { return (CommitStatus{r}).Send(t.Context(), Address{}, b) }
 	check := func(want ...string) {
 		t.Helper()
@@ -250,11 +250,13 @@ func TestCommitStatus(t *testing.T) {
 	for _, n := range []Notice{
 		{Key: "1", Event: Failed, Phase: Noted, Severity: Warning, Revision: "main@sha1:1", Title: "1 is refused"},
 		{Key: "2", Event: Deployed, Phase: Noted, Severity: Info, Revision: "main@sha1:2", Title: "2 is\nlive"},
+		{Key: "3", Event: Preview, Phase: Noted, Severity: Info, Revision: "3", Title: "3 is live"},
+		{Key: "4", Event: Preview, Phase: Noted, Severity: Warning, Revision: "4", Title: "4 is refused"},
 	} {
 		n.At = p.now
 		p.box.Add(p.now, n, p.receivers)
 	}
-	check("failed main@sha1:1 bad 1 is refused", "deployed main@sha1:2 good 2 is live")
+	check("failed main@sha1:1 bad 1 is refused", "deployed main@sha1:2 good 2 is live", "preview 3 good 3 is live", "preview 4 bad 4 is refused")
 	if !p.box.Empty() {
 		t.Error("something is left")
 	}

@@ -248,8 +248,8 @@ func verdicts(batch *Batch) ([]Verdict, error) {
 	for i := range batch.Notices {
 		n := &batch.Notices[i]
 		open := slices.DeleteFunc(slices.Clone(batch.Open), func(o Notice) bool { return o.Event != n.Event })
-		v := Verdict{Event: n.Event, Good: len(open) == 0 && n.Event != Failed && n.Key != summaryKey} // a summary counts what nobody was told
-		if n.Phase == Noted && (n.Event == Deployed || n.Event == Failed) {
+		v := Verdict{Event: n.Event, Good: len(open) == 0 && !n.bad() && n.Key != summaryKey} // a summary counts what nobody was told
+		if n.Phase == Noted && (n.Event == Deployed || n.Event == Failed || n.Event == Preview) {
 			v.Revision = n.Revision
 		}
 		about := n
@@ -304,7 +304,7 @@ func (s KubernetesEvent) Send(_ context.Context, _ Address, batch Batch) error {
 		if err != nil {
 			return &SendError{Message: err.Error(), Permanent: true}
 		}
-		good := n.Phase == Resolved || n.Phase == Noted && n.Event != Failed
+		good := n.Phase == Resolved || n.Phase == Noted && !n.bad()
 		s.Recorder.Event(n.Sync, good, Reason(n), shorten(message, maxEvent))
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/controller-runtime/pkg/client/config"
 
+	"headgate.dev/cmd/internal/footprint"
 	"headgate.dev/proxy/controller"
 )
 
@@ -62,6 +63,7 @@ func controllerCommand(s streams) *cobra.Command {
 			}
 			f.o.Log = log
 			f.o.Extend = f.agent.extend(log)
+			go footprint.Settle(cmd.Context())
 			return controller.Run(cmd.Context(), f.o)
 		},
 	}

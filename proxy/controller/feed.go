@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"headgate.dev/proxy/fleet"
 	"headgate.dev/proxy/kube"
 	"headgate.dev/proxy/live"
 	"headgate.dev/proxy/track"
@@ -171,8 +172,12 @@ func follow(ctx context.Context, c cache.Cache, kind client.Object, seen func(o 
 // lastApplied is where kubectl keeps the whole object once more.
 const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 
-// strip drops what nothing reads, before an object is kept.
+// strip drops what nothing reads, before an object is kept. Of kinds of which metadata alone is watched, and there are many, that is all but which object
+// it is and its version, unless it is a fleet's.
 func strip(o any) (any, error) {
+	if m, ok := o.(*metav1.PartialObjectMetadata); ok && m.Annotations[fleet.GatewayAnnotation] == "" {
+		m.Labels, m.Annotations, m.OwnerReferences, m.Finalizers = nil, nil, nil, nil
+	}
 	if m, ok := o.(metav1.Object); ok {
 		m.SetManagedFields(nil)
 		if a := m.GetAnnotations(); a[lastApplied] != "" {

@@ -17,6 +17,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/config"
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
@@ -95,6 +96,9 @@ func (c *cluster) drift(ctx context.Context, r *report) error {
 	if err := n.follow(ctx, c.drifting, f.Watched-c.drifting); err != nil {
 		return err
 	}
+	if err := n.rest(ctx); err != nil {
+		return err
+	}
 	with, err := c.cores(ctx, controller, 3*idleFor, func(context.Context) error { return nil })
 	if err != nil {
 		return err
@@ -102,6 +106,21 @@ func (c *cluster) drift(ctx context.Context, r *report) error {
 	after, _, err := controller.memory()
 	f.Memory, f.Idle = after-before, max(0, with-idle)
 	return err
+}
+
+// rest has the Sync look at its repository as often as usual, since to look is no part of watching, and waits until that change has been digested.
+func (n *night) rest(ctx context.Context) error {
+	if err := n.Patch(ctx, n.sync, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"interval":"1m"}}`))); err != nil {
+		return err
+	}
+	timer := time.NewTimer(2 * idleFor)
+	defer timer.Stop()
+	select { // the end; it has been digested
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
 }
 
 // begin makes the repository, which is served from this process, the Alertmanager, which is one as far as taking alerts goes, and the Sync's account.
@@ -251,6 +270,11 @@ func (n *night) next() string {
 	return fmt.Sprintf("%ds", firstEdit+n.edited)
 }
 
+// watch watches one object. All of its kind would come first, and to read them would be a part of what is measured.
+func (n *night) watch(ctx context.Context, list client.ObjectList, name string) (watch.Interface, error) {
+	return n.watching.Watch(ctx, list, client.InNamespace(namespace), client.MatchingFields{"metadata.name": name})
+}
+
 // seen is how long an edit took until there was a record, and until the Alertmanager had it.
 type seen struct{ record, told time.Duration }
 
@@ -260,7 +284,7 @@ func (n *night) alert(ctx context.Context) (seen, error) {
 	defer cancel()
 	var out seen
 	value := n.next()
-	w, err := n.watching.Watch(ctx, &corev1.ConfigMapList{}, client.InNamespace(namespace))
+	w, err := n.watch(ctx, &corev1.ConfigMapList{}, driftSync+"-drift")
 	if err != nil {
 		return out, err
 	}
@@ -337,7 +361,7 @@ func (n *night) corrected(ctx context.Context) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	value := n.next()
-	w, err := n.watching.Watch(ctx, &gwv1.HTTPRouteList{}, client.InNamespace(namespace))
+	w, err := n.watch(ctx, &gwv1.HTTPRouteList{}, driftRoute(n.edited%n.drifting))
 	if err != nil {
 		return 0, err
 	}

@@ -1,4 +1,4 @@
-// Package footprint keeps the process of `headgate proxy` small.
+// Package footprint keeps the processes of a cluster small.
 package footprint
 
 import (
@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// This process does next to nothing for most of its life, beside an Envoy that could use the memory.
+// The process of `headgate proxy` does next to nothing for most of its life, beside an Envoy that could use the memory.
 
 // Save has the runtime keep little more than what is in use.
 func Save() {

@@ -113,11 +113,11 @@ func (d *Driver) keeps(message string) string {
 
 // bring renders a commit and applies it.
 func (d *Driver) bring(ctx context.Context, c *git.Commit, t Trigger) error {
-	done, err := d.world.Worker(ctx, d.owner)
+	giveBack, err := d.world.Worker(ctx, d.owner)
 	if err != nil {
 		return fmt.Errorf("waiting for a turn: %w", err)
 	}
-	defer done()
+	defer giveBack()
 	a := d.standing.Attempt
 	d.standing.Working = true
 	start := d.world.Now()
@@ -130,9 +130,11 @@ func (d *Driver) bring(ctx context.Context, c *git.Commit, t Trigger) error {
 	for _, w := range warnings {
 		d.log.Debug("warning about a commit", "revision", c.Revision, "warning", w.Error())
 	}
-	if err := d.conflicts(ctx, c, set); err != nil {
+	written, err := d.conflicts(ctx, c, set)
+	if err != nil {
 		return err
 	}
+	defer written()
 	d.halt()
 	d.standing.Working = true
 	if put, _ := object.Diff(d.before(), set); len(put) > many {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -127,17 +128,19 @@ type lab struct {
 type claimed struct {
 	owner plan.Owner
 	asked []*object.Object
+	open  int // what was asked and is not done with
 }
 
-func (c *claimed) Claims(_ context.Context, put []*object.Object) (out []Claim, _ error) {
+func (c *claimed) Claims(_ context.Context, _ plan.Owner, put []*object.Object) (out []Claim, done func(bool), _ error) {
 	c.asked = put
+	c.open++
 	for _, o := range put {
 		out = append(out, Claim{
 			ID: o.ID, Rule: -1, Gateway: "infra/public", Listener: "http:80", Host: "shop.example.com", Request: "/",
 			By: object.ID{Group: "gateway.networking.k8s.io", Kind: "HTTPRoute", Namespace: "team-b", Name: "store"}, Owner: c.owner,
 		})
 	}
-	return out, nil
+	return out, func(bool) { c.open-- }, nil
 }
 
 func newLab(t testing.TB) *lab {
@@ -170,7 +173,7 @@ func (l *lab) restart() {
 	}
 	l.sync = l.sync.DeepCopy()
 	l.sync.Status = l.status
-	l.driver = NewDriver(&l.world, plan.Owner{Namespace: "team-a", Name: "shop"}, l.status.Revision, func(s *Standing) {
+	l.driver = NewDriver(&l.world, plan.Owner{Namespace: "team-a", Name: l.sync.Name}, l.status.Revision, func(s *Standing) {
 		l.status = s.Status(l.status, l.clock)
 	})
 	driver := l.driver
@@ -395,6 +398,62 @@ func TestDriverConflicts(t *testing.T) {
 		l.look(Trigger{Anew: true})
 		l.settled()
 		l.want("no other Sync's", l.condition(schema.SyncReady), "True Applied: 2 objects are as in Git")
+	}
+	if traffic.open != 0 {
+		t.Errorf("%d of what was asked was never done with", traffic.open)
+	}
+}
+
+// oneEach is Traffic where each object can be only one Sync's.
+type oneEach struct {
+	mu  sync.Mutex
+	had map[string]plan.Owner // by name
+}
+
+func (c *oneEach) Claims(_ context.Context, owner plan.Owner, put []*object.Object) (out []Claim, done func(bool), _ error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, o := range put {
+		if by, has := c.had[o.ID.Name]; has {
+			out = append(out, Claim{ID: o.ID, Rule: -1, Host: o.ID.Name, By: o.ID, Owner: by})
+		} else {
+			c.had[o.ID.Name] = owner
+		}
+	}
+	return out, func(written bool) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		for name, by := range c.had {
+			if by == owner && !written {
+				delete(c.had, name)
+			}
+		}
+	}, nil
+}
+
+// TestDriversConflictAtOnce: of two drivers that bring the same traffic in the same instant one is refused, and told of the other, though neither
+// has written anything when they ask.
+func TestDriversConflictAtOnce(t *testing.T) {
+	traffic := &oneEach{had: map[string]plan.Owner{}}
+	labs := []*lab{newLab(t), newLab(t)}
+	for i, l := range labs {
+		l.world.Traffic = traffic
+		l.sync.Name = []string{"one", "two"}[i]
+		l.restart()
+		l.commit("a.yaml", configMap("a", "one"))
+	}
+	got := make([]string, len(labs))
+	var both sync.WaitGroup
+	for i, l := range labs {
+		both.Go(func() { got[i] = l.look(Trigger{}) })
+	}
+	both.Wait()
+	slices.Sort(got)
+	if !strings.HasPrefix(got[0], "False RefusedByPolicy: ") || !strings.Contains(got[0], "a.yaml:1:1") || strings.HasPrefix(got[1], "False") {
+		t.Errorf("got %q", got)
+	}
+	if written := len(labs[0].cluster.requests) + len(labs[1].cluster.requests); written != 1 {
+		t.Errorf("%d applies, want 1", written)
 	}
 }
 

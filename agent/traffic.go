@@ -14,9 +14,10 @@ import (
 // Traffic tells what objects would mean for the traffic that there is, before anything is applied. In a cluster it is the proxy half of this program, or
 // nobody.
 type Traffic interface {
-	// Claims lists what objects, as they would be written, would ask for that others have. What an object asks for as it is in the cluster is no
-	// claim. It may be called from several goroutines at once.
-	Claims(ctx context.Context, put []*object.Object) ([]Claim, error)
+	// Claims lists what objects, as owner would write them, would ask for that others have. What an object asks for as it is in the cluster is no
+	// claim. Until done is called, which must be, others are told that the owner has what the objects ask for; and if they were written by then,
+	// until they can be seen. It may be called from several goroutines at once: of two that ask for the same, one comes first.
+	Claims(ctx context.Context, owner plan.Owner, put []*object.Object) (claims []Claim, done func(written bool), err error)
 }
 
 // Claim is something that an object would ask for and that another one has: the very same requests of a host, or the same connections. Only one of
@@ -42,27 +43,27 @@ func (c *Claim) words(owner plan.Owner) string {
 }
 
 // conflicts sees whether a commit asks for traffic of another Sync, and refuses it or notes that, as the Sync says. Objects that no Sync has made
-// are nobody's, and count for nothing.
-func (d *Driver) conflicts(ctx context.Context, c *git.Commit, set *object.Set) error {
+// are nobody's, and count for nothing. Unless the commit is refused, done is to be called when it is written.
+func (d *Driver) conflicts(ctx context.Context, c *git.Commit, set *object.Set) (done func(), err error) {
 	d.standing.Attempt.Conflict = ""
 	if d.world.Traffic == nil {
-		return nil
+		return func() {}, nil
 	}
 	put, _ := object.Diff(d.before(), set)
-	claims, err := d.world.Traffic.Claims(ctx, put)
+	claims, release, err := d.world.Traffic.Claims(ctx, d.owner, put)
 	if err != nil {
-		return &Problem{Reason: ReasonPolicy, Message: d.keeps(c.Short() + ": " + err.Error()), Result: schema.ResultRefused, Err: err}
+		return nil, &Problem{Reason: ReasonPolicy, Message: d.keeps(c.Short() + ": " + err.Error()), Result: schema.ResultRefused, Err: err}
 	}
 	text := d.conflictWords(set, claims)
-	switch {
-	case text == "":
-		return nil
-	case d.sync.Spec.Conflicts == schema.ConflictsWarn:
-		d.standing.Attempt.Conflict = c.Short() + ": " + text
-		return nil
+	if text != "" && d.sync.Spec.Conflicts == schema.ConflictsWarn {
+		d.standing.Attempt.Conflict, text = c.Short()+": "+text, ""
 	}
+	if text == "" {
+		return func() { release(true) }, nil
+	}
+	release(false)
 	// It is tried again: the other Sync may let go, of which nobody tells.
-	return &Problem{
+	return nil, &Problem{
 		Reason: ReasonPolicy, Message: d.keeps(c.Short() + ": " + text + "; to have it applied all the same, set spec.conflicts: warn"),
 		Result: schema.ResultRefused,
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/types"
@@ -108,14 +109,14 @@ func idOf(r kube.Ref) object.ID {
 type claims struct{ traffic *controller.Traffic }
 
 // Claims implements agent.Traffic.
-func (c claims) Claims(ctx context.Context, put []*object.Object) ([]agent.Claim, error) {
+func (c claims) Claims(ctx context.Context, owner plan.Owner, put []*object.Object) ([]agent.Claim, func(bool), error) {
 	contents := make([]map[string]any, len(put))
 	for i, o := range put {
 		contents[i] = o.Content
 	}
-	list, err := c.traffic.Claims(ctx, contents)
+	list, done, err := c.traffic.Claims(ctx, owner.Namespace+"/"+owner.Name, contents)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	out := make([]agent.Claim, len(list))
 	for i, claim := range list {
@@ -123,6 +124,9 @@ func (c claims) Claims(ctx context.Context, put []*object.Object) ([]agent.Claim
 			ID: idOf(claim.Object), Rule: claim.Rule, Gateway: claim.Gateway.String(), Listener: claim.Listener, Host: claim.Host, Request: claim.Request,
 			By: idOf(claim.By), Owner: plan.ReadMark(claim.Labels, nil).Owner,
 		}
+		if namespace, name, ok := strings.Cut(claim.Writer, "/"); ok {
+			out[i].Owner = plan.Owner{Namespace: namespace, Name: name}
+		}
 	}
-	return out, nil
+	return out, done, nil
 }

@@ -73,7 +73,7 @@ func TestFleetRunsThisProxy(t *testing.T) {
 		t.Errorf("--health is %s, and the probes ask %s", flag("health"), c.ReadinessProbe.HTTPGet.Port.String())
 	}
 	for path, probe := range map[string]string{
-		c.LivenessProbe.HTTPGet.Path: "/livez", c.StartupProbe.HTTPGet.Path: "/livez", c.ReadinessProbe.HTTPGet.Path: "/readyz",
+		c.LivenessProbe.HTTPGet.Path: "/livez", c.ReadinessProbe.HTTPGet.Path: "/readyz",
 	} {
 		if path != probe || !strings.Contains(command.Long, path) {
 			t.Errorf("%s is probed; the proxy has %s", path, probe)

@@ -63,7 +63,7 @@ func Run(ctx context.Context, o Options) error {
 		return fmt.Errorf("preparing the health check: %w", err)
 	}
 	if o.Extend != nil {
-		if err := o.Extend(m, &Liveness{r.tracker}, &Traffic{r}); err != nil {
+		if err := o.Extend(m, &Liveness{r.tracker}, &Traffic{replica: r, now: time.Now}); err != nil {
 			return fmt.Errorf("preparing the controller: %w", err)
 		}
 	}

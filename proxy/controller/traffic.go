@@ -3,7 +3,10 @@ package controller
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -16,7 +19,21 @@ import (
 // cluster, whoever asks waits.
 type Traffic struct {
 	replica *replica
+	now     func() time.Time
+
+	mu    sync.Mutex // guards asked
+	asked []*asked   // in the order in which it was
 }
+
+// asked is what somebody is about to write, and nobody else gets meanwhile.
+type asked struct {
+	by    string
+	asks  map[engine.Ask]kube.Ref
+	until time.Time // zero: it is being written
+}
+
+// arrives is how long after a write it is in the engine at the latest, unless the API server has other worries.
+const arrives = 5 * time.Second
 
 // Claim is something that an object would ask for and that another one has: only one of the two can answer.
 type Claim struct {
@@ -26,44 +43,77 @@ type Claim struct {
 	// Object asks, with the rule of this index; negative: it is not about a single rule.
 	Object kube.Ref
 	Rule   int
-	// By has it, with its labels as they are in the cluster.
+	// By has it, with its labels as they are in the cluster. If it is about to get it, Writer is who asked for it.
 	By     kube.Ref
 	Labels map[string]string
+	Writer string
 }
 
 // Claims lists what routes would ask for that others have. The contents are objects as JSON values, those that would be written; kinds that have
 // nothing to do with routes count for nothing. What an object asks for as it is today is no claim. An error says which object cannot
 // be read.
-func (t *Traffic) Claims(ctx context.Context, contents []map[string]any) ([]Claim, error) {
+//
+// Of two that ask for the same at one time the first has it: until done is called, which must be, the contents count as written by whoever
+// asks, and if they were written then, until they have arrived.
+func (t *Traffic) Claims(ctx context.Context, by string, contents []map[string]any) (out []Claim, done func(written bool), err error) {
 	var changes []kube.Change
 	for _, content := range contents {
 		change, known, err := kube.Decode(content)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if known {
 			changes = append(changes, change)
 		}
 	}
 	if len(changes) == 0 {
-		return nil, nil
+		return nil, func(bool) {}, nil
 	}
 	select {
 	case <-t.replica.stepped:
 	case <-ctx.Done():
-		return nil, fmt.Errorf("waiting until the cluster has been read: %w", context.Cause(ctx))
+		return nil, nil, fmt.Errorf("waiting until the cluster has been read: %w", context.Cause(ctx))
 	}
-	var out []Claim
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := t.now()
+	t.asked = slices.DeleteFunc(t.asked, func(a *asked) bool { return !a.until.IsZero() && now.After(a.until) })
+	writers := map[kube.Ref]string{}
+	taken := func(what engine.Ask) (kube.Ref, bool) {
+		for _, a := range t.asked {
+			if ref, ok := a.asks[what]; ok && a.by != by {
+				writers[ref] = a.by
+				return ref, true
+			}
+		}
+		return kube.Ref{}, false
+	}
+	a := &asked{by: by}
 	t.replica.loop.read(func(e *engine.Engine) {
-		for _, c := range e.Claims(changes) {
-			claim := claimOf(&c)
-			if o := e.Snapshot().Object(c.By); o != nil {
+		var list []engine.Claim
+		list, a.asks = e.Claims(changes, taken)
+		for i := range list {
+			claim := claimOf(&list[i])
+			claim.Writer = writers[claim.By]
+			if o := e.Snapshot().Object(claim.By); o != nil {
 				claim.Labels = o.GetLabels()
 			}
 			out = append(out, claim)
 		}
 	})
-	return out, nil
+	if len(a.asks) > 0 {
+		t.asked = append(t.asked, a)
+	}
+	return out, func(written bool) { t.done(a, written) }, nil
+}
+
+func (t *Traffic) done(a *asked, written bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	a.until = t.now().Add(arrives)
+	if !written {
+		t.asked = slices.DeleteFunc(t.asked, func(b *asked) bool { return a == b })
+	}
 }
 
 func claimOf(c *engine.Claim) Claim {

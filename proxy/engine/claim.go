@@ -26,10 +26,22 @@ type Claim struct {
 	By kube.Ref
 }
 
+// Ask names what only one route can have: requests of a host, or a socket below HTTP.
+type Ask struct {
+	host       model.HostID
+	match      string // by matchKey
+	listener   model.ListenerID
+	serverName string
+}
+
 // Claims lists what routes would ask for that other routes have, in the order of the changes. What a route asks for today already is no
-// claim, nor is what only routes of the changes ask for. Gateways are those that there are.
-func (e *Engine) Claims(changes []kube.Change) []Claim {
-	c := claims{step: &step{Engine: e}, changed: e.snapshot.With(changes), ours: map[kube.Ref]bool{}, hosts: map[model.HostID]claimed{}}
+// claim, nor is what only routes of the changes ask for. Gateways are those that there are. Taken tells which route is about to have
+// something, and asks is all that the routes would ask for anew, and by which.
+func (e *Engine) Claims(changes []kube.Change, taken func(Ask) (kube.Ref, bool)) (list []Claim, asks map[Ask]kube.Ref) {
+	c := claims{
+		step: &step{Engine: e}, changed: e.snapshot.With(changes), ours: map[kube.Ref]bool{}, hosts: map[model.HostID]claimed{},
+		taken: taken, asks: map[Ask]kube.Ref{},
+	}
 	for _, change := range changes {
 		c.ours[kube.Ref{Kind: change.Kind, Name: change.Name}] = true
 	}
@@ -38,7 +50,7 @@ func (e *Engine) Claims(changes []kube.Change) []Claim {
 			c.of(kube.Ref{Kind: change.Kind, Name: change.Name})
 		}
 	}
-	return c.out
+	return c.out, c.asks
 }
 
 // claimed is who asks for what at a host; the keys are those of matchKey.
@@ -49,7 +61,21 @@ type claims struct {
 	changed *kube.Snapshot
 	ours    map[kube.Ref]bool
 	hosts   map[model.HostID]claimed
+	taken   func(Ask) (kube.Ref, bool)
+	asks    map[Ask]kube.Ref
 	out     []Claim
+}
+
+// by tells who else has what a route asks for, or is about to: the first of users that is not ours.
+func (c *claims) by(ref kube.Ref, a Ask, users []kube.Ref) (kube.Ref, bool) {
+	c.asks[a] = ref
+	for _, by := range users {
+		if !c.ours[by] {
+			return by, true
+		}
+	}
+	by, ok := c.taken(a)
+	return by, ok && !c.ours[by]
 }
 
 func (c *claims) of(ref kube.Ref) {
@@ -58,9 +84,7 @@ func (c *claims) of(ref kube.Ref) {
 		return
 	}
 	for i := range r.Attachments {
-		if h := c.Host(r.Attachments[i].Host); h != nil {
-			c.host(ref, r, r.Attachments[i].Gateway, h)
-		}
+		c.host(ref, r, &r.Attachments[i])
 	}
 	for i := range r.L4 {
 		c.socket(ref, &r.L4[i])
@@ -68,33 +92,35 @@ func (c *claims) of(ref kube.Ref) {
 }
 
 // host compares what a route would ask for at a host with what is there.
-func (c *claims) host(ref kube.Ref, r *resolve.RouteResult, gateway types.NamespacedName, h *model.Host) {
-	there := c.at(h)
+func (c *claims) host(ref kube.Ref, r *resolve.RouteResult, a *resolve.Attachment) {
+	h := c.Host(a.Host)
+	if h == nil { // there will be one
+		h = resolve.Host(c.gateways[a.Gateway], a.Host, []resolve.Contribution{{Route: r, Specificity: a.Specificity}})
+	}
+	there := c.at(a.Host)
 	for i := range r.Rules {
-		users := there[matchKey(&r.Rules[i].Match)]
-		if slices.Contains(users, ref) {
+		key := matchKey(&r.Rules[i].Match)
+		if slices.Contains(there[key], ref) {
 			continue
 		}
-		for _, by := range users {
-			if !c.ours[by] {
-				c.out = append(c.out, Claim{Gateway: gateway, Source: r.Rules[i].Source, Host: h, Route: &r.Rules[i], By: by})
-				break
-			}
+		if by, found := c.by(ref, Ask{host: a.Host, match: key}, there[key]); found {
+			c.out = append(c.out, Claim{Gateway: a.Gateway, Source: r.Rules[i].Source, Host: h, Route: &r.Rules[i], By: by})
 		}
 	}
 }
 
-func (c *claims) at(h *model.Host) claimed {
-	if known, ok := c.hosts[h.ID]; ok {
+func (c *claims) at(id model.HostID) claimed {
+	if known, ok := c.hosts[id]; ok {
 		return known
 	}
-	out := make(claimed, len(h.Routes))
-	for i := range h.Routes {
+	out := claimed{}
+	h := c.Host(id)
+	for i := 0; h != nil && i < len(h.Routes); i++ {
 		key := matchKey(&h.Routes[i].Match)
 		kind, _ := kube.KindOf("gateway.networking.k8s.io", h.Routes[i].Source.Kind)
 		out[key] = append(out[key], kube.Ref{Kind: kind, Name: types.NamespacedName(h.Routes[i].Source.Name)})
 	}
-	c.hosts[h.ID] = out
+	c.hosts[id] = out
 	return out
 }
 
@@ -104,22 +130,20 @@ func (c *claims) socket(ref kube.Ref, at *resolve.L4Attachment) {
 	if l == nil || l.model == nil {
 		return
 	}
-	found := Claim{
-		Gateway: at.Gateway, Source: model.Source{Kind: ref.Kind.String(), Name: model.Name(ref.Name)}, Listener: l.model, ServerName: at.ServerName,
-	}
-	has := false
+	var users []kube.Ref
 	for _, o := range c.ListenerRoutes(l.model) {
-		by := kube.Ref{Kind: o.Route.Kind, Name: o.Route.Name}
-		switch {
-		case o.Attachment.ServerName != at.ServerName:
-		case by == ref:
-			return
-		case !has && !c.ours[by]:
-			found.By, has = by, true
+		if o.Attachment.ServerName == at.ServerName {
+			users = append(users, kube.Ref{Kind: o.Route.Kind, Name: o.Route.Name})
 		}
 	}
-	if has {
-		c.out = append(c.out, found)
+	if slices.Contains(users, ref) {
+		return
+	}
+	if by, found := c.by(ref, Ask{listener: at.Listener, serverName: at.ServerName}, users); found {
+		c.out = append(c.out, Claim{
+			Gateway: at.Gateway, Source: model.Source{Kind: ref.Kind.String(), Name: model.Name(ref.Name)},
+			Listener: l.model, ServerName: at.ServerName, By: by,
+		})
 	}
 }
 

@@ -11,9 +11,13 @@ import (
 	"headgate.dev/proxy/kube"
 )
 
-func claimsOf(e *Engine, changes ...kube.Change) []string {
+func claimsOf(e *Engine, changes ...kube.Change) []string { return claimsBeside(e, nil, changes...) }
+
+// claimsBeside is claimsOf when somebody else is about to have something.
+func claimsBeside(e *Engine, asks map[Ask]kube.Ref, changes ...kube.Change) []string {
 	var out []string
-	for _, c := range e.Claims(changes) {
+	list, _ := e.Claims(changes, func(a Ask) (kube.Ref, bool) { by, ok := asks[a]; return by, ok })
+	for _, c := range list {
 		what := "the port"
 		if c.Host != nil {
 			what = c.Host.ID.Name + " " + c.Route.Match.Path
@@ -52,6 +56,35 @@ func TestClaims(t *testing.T) {
 	s.take(s.Step([]kube.Change{path("late", "/one", 1)}))
 	if got := claimsOf(s.Engine, path("late", "/one", 2)); got != nil {
 		t.Errorf("got %q", got)
+	}
+}
+
+// TestClaimsOfTwo: what somebody is about to have counts as if it was there, with a host that is still to come too.
+func TestClaimsOfTwo(t *testing.T) {
+	s := newShared(t, path("one", "/one", 1))
+	none := func(Ask) (kube.Ref, bool) { return kube.Ref{}, false }
+	elsewhere := func(name, at string) kube.Change {
+		c := path(name, at, 1)
+		c.Object.(*gwv1.HTTPRoute).Spec.Hostnames = []gwv1.Hostname{"new.example"}
+		return c
+	}
+	if _, asks := s.Claims([]kube.Change{path("one", "/one", 2)}, none); len(asks) != 0 {
+		t.Errorf("asks for %v, which it has", asks)
+	}
+	_, asks := s.Claims([]kube.Change{path("first", "/new", 1), elsewhere("other", "/")}, none)
+	for _, test := range []struct {
+		name   string
+		change kube.Change
+		want   []string
+	}{
+		{"the same path", path("second", "/new", 1), []string{"second: shop.example /new of first"}},
+		{"another path", path("second", "/newer", 1), nil},
+		{"a new host", elsewhere("second", "/"), []string{"second: new.example / of other"}},
+		{"the same route", path("first", "/new", 1), nil},
+	} {
+		if got := claimsBeside(s.Engine, asks, test.change); !slices.Equal(got, test.want) {
+			t.Errorf("%s: got %q, want %q", test.name, got, test.want)
+		}
 	}
 }
 

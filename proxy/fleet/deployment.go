@@ -112,11 +112,10 @@ func (in *Input) container(image string, delay, timeout time.Duration) corev1.Co
 		Args:      in.args(port, delay, timeout),
 		Ports:     []corev1.ContainerPort{{Name: "metrics", ContainerPort: port, Protocol: corev1.ProtocolTCP}},
 		Resources: in.resources(),
-		// A pod may take a minute to start, must show within seconds that it cannot serve, and is killed when PID 1 has not
+		// A pod must show within seconds that it cannot serve, may take a minute to start, and is killed when PID 1 has not
 		// answered for ten seconds; an Envoy that hangs is given longer by PID 1 itself.
-		StartupProbe:   probe(livePath, port, 60),
-		ReadinessProbe: probe(readyPath, port, 3),
-		LivenessProbe:  probe(livePath, port, 10),
+		ReadinessProbe: probe(readyPath, port, 3, 0),
+		LivenessProbe:  probe(livePath, port, 10, 50),
 		VolumeMounts: []corev1.VolumeMount{
 			{Name: "token", MountPath: tokenDir, ReadOnly: true},
 			{Name: "anchors", MountPath: anchorsDir, ReadOnly: true},
@@ -183,12 +182,15 @@ func (in *Input) healthPort() int32 {
 	return port
 }
 
-func probe(path string, port, failures int32) *corev1.Probe {
+// probe asks once a second, the first time after some seconds. A startup probe would do for that wait too, but a kubelet asks no other
+// before that has succeeded, and looks about once a second: a pod would be ready up to a second later.
+func probe(path string, port, failures, after int32) *corev1.Probe {
 	return &corev1.Probe{
-		ProbeHandler:     corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: path, Port: intstr.FromInt32(port)}},
-		PeriodSeconds:    1,
-		TimeoutSeconds:   2,
-		FailureThreshold: failures,
+		ProbeHandler:        corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: path, Port: intstr.FromInt32(port)}},
+		InitialDelaySeconds: after,
+		PeriodSeconds:       1,
+		TimeoutSeconds:      2,
+		FailureThreshold:    failures,
 	}
 }
 

@@ -19,7 +19,7 @@ import (
 
 // ABI of this release: the version of Envoy, and a number that goes up with everything else in a pod that a proxy of the
 // release before would do without. A test holds it against the pod.
-const ABI = "1.40.0-1"
+const ABI = "1.40.0-2"
 
 // Input is everything that a fleet depends on.
 type Input struct {

@@ -95,7 +95,7 @@ func ours(p *corev1.PodSpec) (out []string) {
 		if r := c.SecurityContext.ReadOnlyRootFilesystem; r == nil || !*r {
 			out = append(out, c.Name+": the root file system can be written")
 		}
-		for _, probe := range []*corev1.Probe{c.StartupProbe, c.ReadinessProbe, c.LivenessProbe} {
+		for _, probe := range []*corev1.Probe{c.ReadinessProbe, c.LivenessProbe} {
 			if probe == nil || probe.PeriodSeconds != 1 {
 				out = append(out, c.Name+": a probe that is missing or slow")
 			}

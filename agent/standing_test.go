@@ -34,8 +34,7 @@ func tell(s *schema.SyncStatus) string {
 func TestStatus(t *testing.T) {
 	one := &Attempt{Revision: "main@sha1:1111111111", Author: "Ada", Subject: "One", Seen: noon, Took: 80 * time.Millisecond}
 	two := &Attempt{Revision: "main@sha1:2222222222", Author: "Ada", Subject: "Two", Seen: noon.Add(time.Minute)}
-	status := schema.SyncStatus{}
-	now := noon
+	s, status, now := &Standing{Generation: 1, Objects: -1}, schema.SyncStatus{}, noon
 	for _, step := range []struct {
 		name string
 		do   func(s *Standing)
@@ -85,7 +84,7 @@ main@sha1:2222222222 Applied 5ms
 main@sha1:1111111111 Applied 80ms 200ms `},
 	} {
 		t.Run(step.name, func(t *testing.T) {
-			s := standingOf(t, step.do)
+			step.do(s)
 			now = now.Add(time.Second)
 			status = s.Status(status, now)
 			if got := tell(&status); got != step.want {
@@ -97,14 +96,6 @@ main@sha1:1111111111 Applied 80ms 200ms `},
 			}
 		})
 	}
-}
-
-var theStanding = &Standing{Generation: 1, Objects: -1}
-
-// standingOf changes the one standing of a story.
-func standingOf(_ *testing.T, do func(*Standing)) *Standing {
-	do(theStanding)
-	return theStanding
 }
 
 func TestHistoryIsBounded(t *testing.T) {

@@ -193,3 +193,23 @@ func TestPlugin(t *testing.T) {
 		t.Errorf("exit %d: %s", code, &errs)
 	}
 }
+
+// TestValidateSeveralTrees: what is in directories of several repositories, or of none, is named as it is found from here.
+func TestValidateSeveralTrees(t *testing.T) {
+	a := newRepo(t, map[string]string{"a.yaml": spec("a", "shop.test", "")})
+	b := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(b, "b.yaml"), []byte(spec("b", "shop.test", "")), 0o644))
+	t.Chdir(filepath.Dir(b))
+	there, err := filepath.Rel(filepath.Dir(b), a.Dir)
+	must(t, err)
+	code, out, errs := headgate(t, "validate", a.Dir, b, "-o", "json")
+	var list struct{ Errors []lab.Problem }
+	if err := json.Unmarshal([]byte(out), &list); err != nil || code != exitInput || len(list.Errors) != 1 ||
+		list.Errors[0].File != filepath.Base(b)+"/b.yaml" || !strings.Contains(list.Errors[0].Message, "("+there+"/a.yaml:4:1)") {
+		t.Errorf("claims: exit %d, %v\n%s%s", code, err, out, errs)
+	}
+	must(t, a.Write("a.yaml", spec("a", "shop.test", "  - pth: /x\n")))
+	if code, out, _ = headgate(t, "validate", a.Dir, b); code != exitInput || !strings.Contains(strings.Join(strings.Fields(out), " "), there+"/a.yaml:8:5: spec.routes[0].pth") {
+		t.Errorf("errors: exit %d\n%s", code, out)
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"headgate.dev/cmd/internal/help"
 	"headgate.dev/cmd/internal/lab"
 	"headgate.dev/cmd/internal/term"
 )
@@ -143,7 +144,7 @@ func TestHelpFitsAScreen(t *testing.T) {
 		root := rootCommand(streams{name: name})
 		root.InitDefaultHelpCmd()
 		root.InitDefaultCompletionCmd()
-		for _, c := range everyCommand(root) {
+		for _, c := range help.Every(root) {
 			c.InitDefaultHelpFlag()
 			var out strings.Builder
 			c.SetOut(&out)

@@ -165,6 +165,9 @@ func (s *scan) dir(name string, old *node) (*node, error) {
 		return nil, &TooBigError{What: "listing " + name, Limit: int64(s.w.limits.Entries), Unit: "files and directories",
 			Hint: "ignore what does not belong to the repository in .gitignore"}
 	}
+	if !slices.ContainsFunc(entries, isIgnoreFile) {
+		s.ignores.Lacks(name)
+	}
 	nodes := make([]*node, len(entries))
 	err = parallel.Each(len(entries), func(i int) (err error) {
 		nodes[i], err = s.entry(path.Join(name, entries[i].Name()), entries[i], old.child(entries[i].Name()))
@@ -177,6 +180,8 @@ func (s *scan) dir(name string, old *node) (*node, error) {
 }
 
 func isGit(e fs.DirEntry) bool { return e.Name() == ".git" }
+
+func isIgnoreFile(e fs.DirEntry) bool { return e.Name() == ".gitignore" }
 
 // directory makes the node of a directory of what its entries are; nil for those left out.
 func directory(name string, nodes []*node) *node {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"headgate.dev/cmd/internal/help"
 	"headgate.dev/cmd/internal/lab"
 	"headgate.dev/cmd/internal/term"
 )
@@ -143,7 +144,7 @@ func TestHelpFitsAScreen(t *testing.T) {
 		root := rootCommand(streams{name: name})
 		root.InitDefaultHelpCmd()
 		root.InitDefaultCompletionCmd()
-		for _, c := range everyCommand(root) {
+		for _, c := range help.Every(root) {
 			c.InitDefaultHelpFlag()
 			var out strings.Builder
 			c.SetOut(&out)
@@ -191,5 +192,25 @@ func TestPlugin(t *testing.T) {
 	}
 	if code := run(t.Context(), s, []string{"status", "a", "b"}); code != exitUsage || !strings.Contains(errs.String(), "See 'kubectl headgate help'") {
 		t.Errorf("exit %d: %s", code, &errs)
+	}
+}
+
+// TestValidateSeveralTrees: what is in directories of several repositories, or of none, is named as it is found from here.
+func TestValidateSeveralTrees(t *testing.T) {
+	a := newRepo(t, map[string]string{"a.yaml": spec("a", "shop.test", "")})
+	b := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(b, "b.yaml"), []byte(spec("b", "shop.test", "")), 0o644))
+	t.Chdir(filepath.Dir(b))
+	there, err := filepath.Rel(filepath.Dir(b), a.Dir)
+	must(t, err)
+	code, out, errs := headgate(t, "validate", a.Dir, b, "-o", "json")
+	var list struct{ Errors []lab.Problem }
+	if err := json.Unmarshal([]byte(out), &list); err != nil || code != exitInput || len(list.Errors) != 1 ||
+		list.Errors[0].File != filepath.Base(b)+"/b.yaml" || !strings.Contains(list.Errors[0].Message, "("+there+"/a.yaml:4:1)") {
+		t.Errorf("claims: exit %d, %v\n%s%s", code, err, out, errs)
+	}
+	must(t, a.Write("a.yaml", spec("a", "shop.test", "  - pth: /x\n")))
+	if code, out, _ = headgate(t, "validate", a.Dir, b); code != exitInput || !strings.Contains(strings.Join(strings.Fields(out), " "), there+"/a.yaml:8:5: spec.routes[0].pth") {
+		t.Errorf("errors: exit %d\n%s", code, out)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"headgate.dev/agent"
 	"headgate.dev/agent/git"
 	"headgate.dev/cmd/internal/cluster"
+	"headgate.dev/cmd/internal/help"
 	"headgate.dev/cmd/internal/term"
 	"headgate.dev/schema"
 )
@@ -137,11 +138,11 @@ Exit codes: 0 fine, 1 the input is wrong, 2 usage, 3 the environment (no Envoy, 
 	preview := previewCommand(s)
 	root.AddCommand(upCommand(s), renderCommand(s), validateCommand(s), explainCommand(s), diffCommand(s), preview, schemaCommand(s),
 		installCommand(s), controllerCommand(s), proxyCommand(s), versionCommand(s))
-	call(root, s.name)
+	help.Call(root, s.name)
 	root.AddGroup(&cobra.Group{ID: cluster.Group, Title: "Commands for what follows Git in a cluster:"})
 	root.AddCommand(cluster.Commands(s.program(root))...)
 	preview.AddCommand(cluster.PreviewCommands(s.program(root))...)
-	for _, c := range everyCommand(root) {
+	for _, c := range help.Every(root) {
 		check := c.Args
 		c.Args = func(cmd *cobra.Command, args []string) error {
 			if err := check(cmd, args); err != nil {
@@ -150,8 +151,8 @@ Exit codes: 0 fine, 1 the input is wrong, 2 usage, 3 the environment (no Envoy, 
 			return nil
 		}
 	}
-	rename(root)
-	fit(root)
+	help.Rename(root)
+	help.Fit(root)
 	return root
 }
 

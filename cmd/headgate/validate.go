@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -65,6 +66,10 @@ func (f *treeFlags) validate(ctx context.Context, dirs []string) (all render.Res
 	if len(dirs) == 0 {
 		dirs = []string{"."}
 	}
+	roots, err := rootsOf(dirs)
+	if err != nil {
+		return all, nil, err
+	}
 	var objects []*object.Object
 	for i, dir := range dirs {
 		if slices.Contains(dirs[:i], dir) {
@@ -75,8 +80,16 @@ func (f *treeFlags) validate(ctx context.Context, dirs []string) (all render.Res
 		if err != nil && !errors.As(err, &wrong) {
 			return all, nil, err
 		}
-		errs, all.Warnings = append(errs, wrong...), slices.Concat(all.Warnings, result.Warnings, result.Ungranted)
-		objects = slices.AppendSeq(objects, result.Set.All())
+		warnings := slices.Concat(result.Warnings, result.Ungranted)
+		if roots == nil {
+			objects = slices.AppendSeq(objects, result.Set.All())
+		} else {
+			wrong, warnings = object.ErrorsUnder(roots[i], wrong), object.ErrorsUnder(roots[i], warnings)
+			for o := range result.Set.All() {
+				objects = append(objects, o.Under(roots[i]))
+			}
+		}
+		errs, all.Warnings = append(errs, wrong...), append(all.Warnings, warnings...)
 	}
 	var twice schema.Errors
 	all.Set, twice = (&object.Set{}).Replace(objects, nil)
@@ -93,6 +106,35 @@ func (f *treeFlags) validate(ctx context.Context, dirs []string) (all render.Res
 	errs, warnings := stack.Findings()
 	all.Warnings = append(all.Warnings, warnings...).Sort()
 	return all, errs, stack.Close()
+}
+
+// rootsOf gives for each directory what its files are named relative to, as seen from here; nil when that is the same for all.
+func rootsOf(dirs []string) (roots []string, err error) {
+	here, err := filepath.Abs(".")
+	if err != nil {
+		return nil, fmt.Errorf("finding the current directory: %w", err)
+	}
+	for _, dir := range dirs {
+		if err := checkDirectory(dir); err != nil {
+			return nil, err
+		}
+		source, err := openLocal(dir, "")
+		if err != nil {
+			return nil, err
+		}
+		root, err := filepath.Rel(here, source.String())
+		if err != nil {
+			root = source.String()
+		}
+		roots = append(roots, filepath.ToSlash(root))
+		if err := source.Close(); err != nil {
+			return nil, err
+		}
+	}
+	if slices.Equal(roots, slices.Repeat(roots[:1], len(roots))) {
+		return nil, nil
+	}
+	return roots, nil
 }
 
 func report(s streams, output string, r render.Result, errs schema.Errors) error {

@@ -14,6 +14,9 @@ import (
 // unmatchedPatch is how kustomize says that a merge patch is for no object: Kind.version.group/name.namespace.
 var unmatchedPatch = regexp.MustCompile(`no resource matches strategic merge patch "(\w+)\.[^/"]*/([^"]+)\.[^".]*"`)
 
+// registeredTwice is how kustomize says that two files have the same object.
+var registeredTwice = regexp.MustCompile(`may not add resource with an already registered id: (\w+)\.[^/]*/([^"]+)\.[^".]*$`)
+
 // failedOperation is how kustomize says which operation of a JSON patch could not be done, by its path.
 var failedOperation = regexp.MustCompile(`(?:for path: '|doc is missing path: "?|testing value )(/[^'":\s]*)`)
 

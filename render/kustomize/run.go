@@ -150,6 +150,13 @@ func (s *stage) explain(err error, p *places) *schema.Error {
 	if culprit := p.culprit(text); culprit != nil {
 		at = culprit.Pos
 	}
+	if found := unmatchedPatch.FindStringSubmatch(text); found != nil {
+		return &schema.Error{Position: at, Message: fmt.Sprintf(
+			"the patch is for no object: what the kustomization builds on has no %s %q; mend kind, name or namespace, or remove the patch", found[1], found[2])}
+	}
+	if found := registeredTwice.FindStringSubmatch(text); found != nil {
+		return &schema.Error{Position: at, Message: fmt.Sprintf("%s %q comes from another file too; rename or remove one of them", found[1], found[2])}
+	}
 	message := essence(strings.Join(strings.Fields(s.translate(text)), " "))
 	if len(message) > maxMessage {
 		message = strings.ToValidUTF8(message[:maxMessage], "") + " …"

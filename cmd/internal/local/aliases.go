@@ -21,8 +21,8 @@ const (
 	localhost = "localhost"
 	// httpSection is the HTTP listener of the Gateways that are made up.
 	httpSection = "http"
-	// MaxAliases is how many routes a tree may have for each to get an alias. One costs Envoy as much as a host of one's own,
-	// and whoever has thousands looks at a few.
+	// MaxAliases is how many routes a tree may have for each to get an alias: one costs as much memory as a host of one's own,
+	// and each change looks at all of them.
 	MaxAliases = 500
 )
 

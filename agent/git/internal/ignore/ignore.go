@@ -44,18 +44,33 @@ func (g *Rules) of(dir string) []gitignore.Pattern {
 	if p, ok := g.byDir[dir]; ok {
 		return p
 	}
-	parent, domain := "", []string(nil)
+	var domain []string
 	if dir != "." {
-		parent, domain = path.Dir(dir), strings.Split(dir, "/")
+		domain = strings.Split(dir, "/")
 	}
-	up := g.byDir[""]
-	if dir != "." {
-		up = g.of(parent)
-	}
+	up := g.above(dir)
 	own := readPatterns(filepath.Join(g.root, filepath.FromSlash(dir), ".gitignore"), domain)
 	all := append(up[:len(up):len(up)], own...)
 	g.byDir[dir] = all
 	return all
+}
+
+// above gives the patterns that a directory has from elsewhere.
+func (g *Rules) above(dir string) []gitignore.Pattern {
+	if dir == "." {
+		return g.byDir[""]
+	}
+	return g.of(path.Dir(dir))
+}
+
+// Lacks says of a directory that there is no .gitignore in it, so that none is looked for: in a tree of many directories that
+// would cost as much as listing them.
+func (g *Rules) Lacks(dir string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if _, known := g.byDir[dir]; !known {
+		g.byDir[dir] = g.above(dir)
+	}
 }
 
 func readPatterns(file string, domain []string) []gitignore.Pattern {

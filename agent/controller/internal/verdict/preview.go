@@ -23,19 +23,20 @@ type Preview struct {
 func OfPreview(r *agent.PreviewReport) Preview {
 	v := Preview{Name: r.Preview, Commit: r.Commit, Ended: r.Ended}
 	p := r.Problem
-	if p != nil {
-		v.Line = p.Message
+	if p == nil {
+		p = &agent.Problem{}
 	}
+	v.Line = p.Message
 	head := agent.ShortRevision("@sha1:" + r.Commit)
 	title := ""
 	switch {
-	case r.Ended || p != nil && p.Reason == agent.ReasonEnded:
+	case r.Ended || p.Reason == agent.ReasonEnded:
 		v.Said, title = "ended", " has ended"
-	case r.Refused || p != nil && p.Result == schema.ResultRefused:
+	case r.Refused || p.Result == schema.ResultRefused:
 		v.Said, title, v.Bad = "refused "+r.Commit, ": "+head+" is refused", true
-	case p != nil && lasts(p):
+	case lasts(p):
 		v.Said, title, v.Bad = "failed "+r.Commit+" "+p.Reason, ": "+head+" is not served", true
-	case p == nil && r.Applied && !r.Live.IsZero():
+	case r.Problem == nil && r.Applied && !r.Live.IsZero():
 		v.Said, title, v.Line = "live "+r.Commit, ": "+head+" is live", r.URL
 	}
 	v.Title = "Preview " + cmp.Or(r.Name, r.Preview) + title

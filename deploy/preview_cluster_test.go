@@ -18,6 +18,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -142,6 +143,7 @@ func (s *previewStory) begin(url string) {
 		Forge: &schema.SyncForge{Kind: "gitea"},
 		Previews: &schema.SyncPreviews{PullRequests: &schema.PreviewPullRequests{}, Domain: previewDomain, Mode: schema.PreviewByBoth,
 			ServiceAccountName: "previews", Forks: &schema.PreviewForks{Registries: []string{"headgate.dev"}}},
+		Notify: []schema.SyncNotify{{Name: "events", Type: schema.NotifyEvent, Events: []schema.NotifyEventType{schema.EventPreview}}},
 	}}
 	s.create(s.sync)
 	t := s.T
@@ -243,6 +245,27 @@ func (s *previewStory) spec(name, host, to string) string {
 	return "apiVersion: headgate.dev/v1alpha1\nkind: ServiceSpec\nmetadata: {name: " + name + "}\nspec:\n  hosts: [" + host + "]\n  port: 80\n  routes:\n  - to: " + to + "\n"
 }
 
+// told waits until people were told something of previews: an Event of the Sync says it, or one that sums up what was too much for a minute.
+func (s *previewStory) told(text string) {
+	s.Helper()
+	s.until("people are told: "+text, 2*time.Minute, func(ctx context.Context) error {
+		var all eventsv1.EventList
+		if err := s.List(ctx, &all, client.InNamespace(storyNamespace)); err != nil {
+			return err
+		}
+		var notes []string
+		for _, e := range all.Items {
+			if e.Regarding.Kind == schema.KindSync && e.Action == "Notify" {
+				notes = append(notes, e.Note)
+			}
+		}
+		if !slices.ContainsFunc(notes, func(note string) bool { return strings.Contains(note, text) }) {
+			return fmt.Errorf("they are told %q", notes)
+		}
+		return nil
+	})
+}
+
 // routing: a pull request that changes routes alone answers at hosts of its own and by header, and production is what it was.
 func (s *previewStory) routing() {
 	head := s.commit("pr42", "main", "shop.yaml", s.spec("shop", "shop.story.example", "beta"), "cart.yaml", s.spec("cart", "cart.story.example", "beta"))
@@ -255,6 +278,7 @@ func (s *previewStory) routing() {
 	s.is("cart.story.example", "the shop")
 	s.Logf("Live: %s", s.becomes(p, schema.PreviewLive, metav1.ConditionTrue, agent.ReasonLive))
 	s.becomes(p, schema.PreviewReady, metav1.ConditionTrue, agent.ReasonApplied)
+	s.told("Preview pr-42: " + head[:7] + " is live")
 	st := p.Status
 	if st.URL != "http://cart-pr-42."+previewDomain || st.Revision != "pr-42@sha1:"+head || st.Pushed == nil || len(st.Sites) != 2 || len(st.Refusals) != 0 {
 		s.Errorf("its status is %+v", st)
@@ -476,6 +500,7 @@ func (s *previewStory) end() {
 		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: agent.PreviewNamespace(storyNamespace, "shop", &p.Spec)}}
 		s.gone(namespace)
 		s.Logf("Preview %d deleted → nothing is left: %s", number, time.Since(start).Round(time.Millisecond))
+		s.told(fmt.Sprintf("Preview pr-%d has ended", number))
 	}
 	s.answers("shop.story.example", "/", "pr-42", 200, "the shop")
 	var routes gwv1.HTTPRouteList

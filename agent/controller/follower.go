@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"headgate.dev/agent/apply"
+	"headgate.dev/agent/controller/internal/verdict"
 	"headgate.dev/agent/drift"
 	"headgate.dev/agent/notify"
 	"headgate.dev/agent/plan"
@@ -41,7 +42,7 @@ type follower struct {
 	setter setter        // has a lock of its own
 	heard  struct {
 		mu   sync.Mutex // guards what follows
-		news []previewNews
+		news []verdict.Preview
 	}
 
 	// of the goroutine alone

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"headgate.dev/agent"
+	"headgate.dev/agent/controller/internal/verdict"
 	"headgate.dev/agent/notify"
 	"headgate.dev/agent/plan"
 	"headgate.dev/schema"
@@ -32,7 +33,7 @@ func TestPreviewsAreTold(t *testing.T) {
 		t.Helper()
 		r := agent.PreviewReport{Sync: owner, Preview: "shop-pr-42", Name: "pr-42", Commit: strings.Repeat("a", 40), URL: "https://pr-42.example.com"}
 		change(&r)
-		if n := newsOf(&r); n.said != "" {
+		if n := verdict.OfPreview(&r); n.Said != "" {
 			f.heard.news = append(f.heard.news, n)
 		}
 		f.tellPreviews()

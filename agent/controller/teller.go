@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"headgate.dev/agent/controller/internal/pace"
+	"headgate.dev/agent/controller/internal/verdict"
 	"headgate.dev/agent/forge"
 	"headgate.dev/schema"
 )
@@ -28,11 +29,11 @@ type teller struct {
 
 	mu   sync.Mutex // guards what follows
 	sync *schema.Sync
-	want verdict
+	want verdict.Verdict
 
 	// of the goroutine alone
 	host     host
-	said     said
+	said     verdict.Said
 	failures int
 }
 
@@ -40,7 +41,7 @@ func newTeller(a *Agent) *teller { return &teller{agent: a, wake: make(chan stru
 
 // note takes what is to be said about a Sync.
 func (t *teller) note(s *schema.Sync, status *schema.SyncStatus) {
-	v, ok := verdictOf(status)
+	v, ok := verdict.Of(status)
 	if !ok {
 		return
 	}
@@ -94,8 +95,8 @@ func (t *teller) run(ctx context.Context) {
 }
 
 // tell says what there is to say, and gives the time to the next try.
-func (t *teller) tell(ctx context.Context, s *schema.Sync, want verdict) time.Duration {
-	rest := t.said.next(want)
+func (t *teller) tell(ctx context.Context, s *schema.Sync, want verdict.Verdict) time.Duration {
+	rest := t.said.Next(want)
 	if len(rest) == 0 {
 		return time.Hour
 	}
@@ -113,9 +114,9 @@ func (t *teller) tell(ctx context.Context, s *schema.Sync, want verdict) time.Du
 		if err != nil {
 			break
 		}
-		err = client.SetStatus(ctx, repository, v.commit, forge.Status{Context: name, State: v.state, Description: v.text})
+		err = client.SetStatus(ctx, repository, v.Commit, forge.Status{Context: name, State: v.State, Description: v.Text})
 		if err == nil {
-			t.said.last = v
+			t.said.Last = v
 		}
 	}
 	t.admit(ctx, s, err)

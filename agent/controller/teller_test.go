@@ -24,6 +24,8 @@ import (
 	"headgate.dev/schema"
 )
 
+const commitA, commitB = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+
 // statusHost is a Gitea as far as commit statuses go.
 type statusHost struct {
 	*httptest.Server
@@ -161,7 +163,7 @@ func TestTeller(t *testing.T) {
 	x.teller.mu.Lock()
 	want := x.teller.want
 	x.teller.mu.Unlock()
-	for got := ""; !strings.HasSuffix(got, want.text); {
+	for got := ""; !strings.HasSuffix(got, want.Text); {
 		got = host.wait(t, 1)
 		if strings.Count(got, "\n") > 1 {
 			t.Errorf("told %q", got)

@@ -249,7 +249,7 @@ func verdicts(batch *Batch) ([]Verdict, error) {
 		n := &batch.Notices[i]
 		open := slices.DeleteFunc(slices.Clone(batch.Open), func(o Notice) bool { return o.Event != n.Event })
 		v := Verdict{Event: n.Event, Good: len(open) == 0 && !n.bad() && n.Key != summaryKey} // a summary counts what nobody was told
-		if n.Phase == Noted && (n.Event == Deployed || n.Event == Failed || n.Event == Preview) {
+		if n.Phase == Noted && slices.Contains([]Event{Deployed, Failed, Preview}, n.Event) {
 			v.Revision = n.Revision
 		}
 		about := n

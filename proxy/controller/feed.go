@@ -180,9 +180,7 @@ func strip(o any) (any, error) {
 	}
 	if m, ok := o.(metav1.Object); ok {
 		m.SetManagedFields(nil)
-		if a := m.GetAnnotations(); a[lastApplied] != "" {
-			delete(a, lastApplied)
-		}
+		delete(m.GetAnnotations(), lastApplied)
 	}
 	return o, nil
 }

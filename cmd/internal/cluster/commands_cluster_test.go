@@ -385,7 +385,7 @@ func TestClusterDiff(t *testing.T) {
 	}
 }
 
-// TestClusterReadme runs the commands of the README's blocks for a cluster, on a repository and in a namespace of the test's own.
+// TestClusterReadme runs the commands of the README's blocks for a cluster, and applies the objects in them, on a repository and in a namespace of the test's own.
 func TestClusterReadme(t *testing.T) {
 	w := newWorld(t, "headgate-commands-readme")
 	w.commit("Begin", "shop.yaml", configMap("shop", "shop.example.com"))
@@ -396,21 +396,32 @@ func TestClusterReadme(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building headgate: %v\n%s", err, out)
 	}
-	in, ran := false, 0
+	in, ran, applied := "", 0, 0
+	var manifest strings.Builder
+	here := strings.NewReplacer("https://git.example.com/team-a/shop", w.url, "team-a", w.namespace)
 	for line := range strings.Lines(string(text)) {
 		command, is := strings.CutPrefix(strings.TrimSpace(line), "bin/headgate ")
 		switch {
 		case strings.HasPrefix(line, "```"):
-			in = strings.TrimSpace(line) == "```sh cluster"
-		case in && is:
+			if manifest.Len() > 0 {
+				applied++
+				file := filepath.Join(t.TempDir(), "objects.yaml")
+				w.must(os.WriteFile(file, []byte(manifest.String()), 0o600))
+				w.tool("kubectl", "apply", "--server-side", "-f", file)
+				manifest.Reset()
+			}
+			in = strings.TrimSpace(line)
+		case in == "```yaml cluster":
+			manifest.WriteString(here.Replace(line))
+		case in == "```sh cluster" && is:
 			ran++
-			command = strings.NewReplacer("https://git.example.com/team-a/shop", w.url, "team-a", w.namespace).Replace(command)
+			command = here.Replace(command)
 			if out, err := exec.CommandContext(t.Context(), binary, strings.Fields(command)...).CombinedOutput(); err != nil {
 				t.Errorf("%s: %v\n%s", line, err, out)
 			}
 		}
 	}
-	if ran < 5 {
-		t.Errorf("only %d commands were found", ran)
+	if ran < 7 || applied < 1 {
+		t.Errorf("only %d commands and %d objects were found", ran, applied)
 	}
 }

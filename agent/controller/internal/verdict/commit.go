@@ -1,4 +1,4 @@
-package controller
+package verdict
 
 import (
 	"cmp"
@@ -14,32 +14,32 @@ import (
 	"headgate.dev/schema"
 )
 
-// verdict is what the host is told of one commit.
-type verdict struct {
-	commit string // its id
-	state  forge.StatusState
-	text   string
+// Verdict is what the host is told of one commit.
+type Verdict struct {
+	Commit string // its id
+	State  forge.StatusState
+	Text   string
 }
 
 // ended: nothing more is expected of the commit.
-func (v verdict) ended() bool { return v.state != forge.Pending }
+func (v Verdict) ended() bool { return v.State != forge.Pending }
 
-// verdictOf reads out of a Sync's status what became of the commit that was tried last; false where there is nothing to say. It is the same after a restart.
-func verdictOf(s *schema.SyncStatus) (verdict, bool) {
-	v := verdict{commit: s.AttemptedRevision[strings.LastIndexByte(s.AttemptedRevision, ':')+1:], state: forge.Pending}
-	if v.commit == "" {
+// Of reads out of a Sync's status what became of the commit that was tried last; false where there is nothing to say. It is the same after a restart.
+func Of(s *schema.SyncStatus) (Verdict, bool) {
+	v := Verdict{Commit: s.AttemptedRevision[strings.LastIndexByte(s.AttemptedRevision, ':')+1:], State: forge.Pending}
+	if v.Commit == "" {
 		return v, false
 	}
 	if problem := blame(s); problem != "" {
-		v.state, v.text = forge.Failure, problem
-		if _, rest, named := strings.Cut(problem, "@"+v.commit[:min(7, len(v.commit))]+": "); named {
-			v.text = rest // the host shows it at the commit
+		v.State, v.Text = forge.Failure, problem
+		if _, rest, named := strings.Cut(problem, "@"+v.Commit[:min(7, len(v.Commit))]+": "); named {
+			v.Text = rest // the host shows it at the commit
 		}
 		return v, true
 	}
-	v.text = "on its way"
+	v.Text = "on its way"
 	if s.Revision == s.AttemptedRevision {
-		v.state, v.text = appliedVerdict(s)
+		v.State, v.Text = appliedVerdict(s)
 	}
 	return v, true
 }
@@ -94,17 +94,17 @@ func seconds(d time.Duration) string {
 	return fmt.Sprintf("%.0f min", d.Minutes())
 }
 
-// said is what a host was told last by this process.
-type said struct{ last verdict }
+// Said is what a host was told last by this process.
+type Said struct{ Last Verdict }
 
-// next gives what is still to be said, the oldest first: of a commit that another one has overtaken before it was live, that it was. What was said once of
+// Next gives what is still to be said, the oldest first: of a commit that another one has overtaken before it was live, that it was. What was said once of
 // a commit that ended so is not said again in other words, as when a fleet has grown.
-func (s said) next(want verdict) []verdict {
-	var out []verdict
-	if s.last.commit != "" && s.last.commit != want.commit && !s.last.ended() {
-		out = append(out, verdict{s.last.commit, forge.Failure, "overtaken by " + want.commit[:min(7, len(want.commit))] + " before it was live"})
+func (s Said) Next(want Verdict) []Verdict {
+	var out []Verdict
+	if s.Last.Commit != "" && s.Last.Commit != want.Commit && !s.Last.ended() {
+		out = append(out, Verdict{s.Last.Commit, forge.Failure, "overtaken by " + want.Commit[:min(7, len(want.Commit))] + " before it was live"})
 	}
-	if s.last.commit == want.commit && s.last.state == want.state && (want.state == forge.Success || s.last.text == want.text) {
+	if s.Last.Commit == want.Commit && s.Last.State == want.State && (want.State == forge.Success || s.Last.Text == want.Text) {
 		return out
 	}
 	return append(out, want)

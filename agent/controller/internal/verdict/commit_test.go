@@ -1,4 +1,4 @@
-package controller
+package verdict
 
 import (
 	"strings"
@@ -14,7 +14,7 @@ import (
 
 const commitA, commitB = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 
-func TestVerdictOf(t *testing.T) {
+func TestOf(t *testing.T) {
 	a, b := "main@sha1:"+commitA, "main@sha1:"+commitB
 	cond := func(kind string, status metav1.ConditionStatus, reason, message string) metav1.Condition {
 		return metav1.Condition{Type: kind, Status: status, Reason: reason, Message: message}
@@ -44,8 +44,8 @@ func TestVerdictOf(t *testing.T) {
 			Conditions: []metav1.Condition{cond("Ready", "False", "FetchFailed", "no answer"), isLive[0]}}, forge.Success, "live on 3 of 3 Envoys in 0.8 s"},
 		"an older one failed": {schema.SyncStatus{AttemptedRevision: a, Revision: b, History: []schema.SyncHistory{{Revision: b, Result: schema.ResultFailed, Message: "x"}}}, forge.Pending, "on its way"},
 	} {
-		v, ok := verdictOf(&c.status)
-		if ok != (c.state != "") || ok && (v.state != c.state || v.text != c.text || v.commit != commitA) {
+		v, ok := Of(&c.status)
+		if ok != (c.state != "") || ok && (v.State != c.state || v.Text != c.text || v.Commit != commitA) {
 			t.Errorf("%s: %+v %t", name, v, ok)
 		}
 	}
@@ -53,23 +53,23 @@ func TestVerdictOf(t *testing.T) {
 
 // TestSaid: what a host is told from report to report, and what it is not told.
 func TestSaid(t *testing.T) {
-	at := func(commit string, state forge.StatusState, text string) verdict { return verdict{commit, state, text} }
+	at := func(commit string, state forge.StatusState, text string) Verdict { return Verdict{commit, state, text} }
 	for name, c := range map[string]struct {
-		last verdict
-		want verdict
-		next []verdict
+		last Verdict
+		want Verdict
+		next []Verdict
 	}{
-		"first":               {verdict{}, at(commitA, forge.Pending, "x"), []verdict{at(commitA, forge.Pending, "x")}},
+		"first":               {Verdict{}, at(commitA, forge.Pending, "x"), []Verdict{at(commitA, forge.Pending, "x")}},
 		"the same":            {at(commitA, forge.Pending, "x"), at(commitA, forge.Pending, "x"), nil},
-		"live":                {at(commitA, forge.Pending, "x"), at(commitA, forge.Success, "live"), []verdict{at(commitA, forge.Success, "live")}},
+		"live":                {at(commitA, forge.Pending, "x"), at(commitA, forge.Success, "live"), []Verdict{at(commitA, forge.Success, "live")}},
 		"a fleet that grew":   {at(commitA, forge.Success, "live on 3"), at(commitA, forge.Success, "live on 5"), nil},
-		"another error":       {at(commitA, forge.Failure, "x"), at(commitA, forge.Failure, "y"), []verdict{at(commitA, forge.Failure, "y")}},
-		"the next":            {at(commitA, forge.Success, "live"), at(commitB, forge.Pending, "x"), []verdict{at(commitB, forge.Pending, "x")}},
-		"overtaken":           {at(commitA, forge.Pending, "x"), at(commitB, forge.Success, "live"), []verdict{at(commitA, forge.Failure, "overtaken by bbbbbbb before it was live"), at(commitB, forge.Success, "live")}},
-		"refused afterwards":  {at(commitA, forge.Success, "live"), at(commitA, forge.Failure, "x"), []verdict{at(commitA, forge.Failure, "x")}},
-		"late, and then live": {at(commitA, forge.Failure, "late"), at(commitA, forge.Success, "live"), []verdict{at(commitA, forge.Success, "live")}},
+		"another error":       {at(commitA, forge.Failure, "x"), at(commitA, forge.Failure, "y"), []Verdict{at(commitA, forge.Failure, "y")}},
+		"the next":            {at(commitA, forge.Success, "live"), at(commitB, forge.Pending, "x"), []Verdict{at(commitB, forge.Pending, "x")}},
+		"overtaken":           {at(commitA, forge.Pending, "x"), at(commitB, forge.Success, "live"), []Verdict{at(commitA, forge.Failure, "overtaken by bbbbbbb before it was live"), at(commitB, forge.Success, "live")}},
+		"refused afterwards":  {at(commitA, forge.Success, "live"), at(commitA, forge.Failure, "x"), []Verdict{at(commitA, forge.Failure, "x")}},
+		"late, and then live": {at(commitA, forge.Failure, "late"), at(commitA, forge.Success, "live"), []Verdict{at(commitA, forge.Success, "live")}},
 	} {
-		if diff := cmp.Diff(c.next, said{c.last}.next(c.want), cmp.AllowUnexported(verdict{})); diff != "" {
+		if diff := cmp.Diff(c.next, Said{c.last}.Next(c.want)); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
 	}

@@ -110,7 +110,7 @@ func (r *replica) allFleets() {
 
 // seen takes a change of an object of the engine's kinds.
 func (r *replica) seen(k kube.Kind, o client.Object, gone bool) {
-	c := kube.Change{Kind: k, Name: client.ObjectKeyFromObject(o)}
+	c := kube.Change{Kind: k, Name: client.ObjectKeyFromObject(o), Unseen: gone && o.GetResourceVersion() == ""}
 	if !gone && !onDemand[k] {
 		c.Object = o
 	}
@@ -242,6 +242,7 @@ func (r *replica) progress(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	var before live.Point
+	var at time.Time
 	for {
 		select {
 		case <-ctx.Done():
@@ -255,7 +256,9 @@ func (r *replica) progress(ctx context.Context) {
 			}
 			to.putUpTo(live.Point(nil).With(k, version))
 		}
-		before = r.feeds.points()
+		// A removal that a list told is in before the informer says how far that list was, by a moment.
+		r.tracker.known(before, at.Add(-time.Second))
+		before, at = r.feeds.points(), r.tracker.now()
 	}
 }
 

@@ -45,7 +45,7 @@ type writer struct {
 	queue, few queue[kube.Ref]
 
 	mu      sync.Mutex
-	written map[types.NamespacedName]time.Time // when the status of a Gateway was
+	written map[types.NamespacedName]time.Time // when the status of a Gateway was begun to be
 }
 
 // changed has the status of objects looked at.
@@ -227,6 +227,7 @@ func (w *writer) gateway(ctx context.Context, name types.NamespacedName) (time.D
 	if wait := w.early(name); wait > 0 {
 		return wait, nil
 	}
+	began := w.now()
 	var o gwv1.Gateway
 	if err := w.client.Get(ctx, name, &o); err != nil {
 		return 0, client.IgnoreNotFound(err)
@@ -254,7 +255,7 @@ func (w *writer) gateway(ctx context.Context, name types.NamespacedName) (time.D
 	}
 	if wrote {
 		w.mu.Lock()
-		w.written[name] = w.now()
+		w.written[name] = began
 		w.mu.Unlock()
 	}
 	return 0, nil

@@ -79,7 +79,9 @@ func TestWaitForWhatNobodyServes(t *testing.T) {
 // A removal that only a list told has no version: the one that the object had was before it.
 func TestHandlerOfUnseenRemovals(t *testing.T) {
 	var got []string
-	h := handler(func(o client.Object, gone bool) { got = append(got, fmt.Sprintf("%s%s %t", o.GetName(), o.GetResourceVersion(), gone)) })
+	h := handler(func(o client.Object, gone bool) {
+		got = append(got, fmt.Sprintf("%s%s %t", o.GetName(), o.GetResourceVersion(), gone))
+	})
 	there := httpRoute("u", 1, "7")
 	h.OnAdd(there, false)
 	h.OnDelete(there)

@@ -96,10 +96,10 @@ func (t *tracker) taken(epoch uint64, p live.Point, batch []kube.Change, e *engi
 // known is told how far the kinds had been read for everything that was taken in before a time.
 func (t *tracker) known(p live.Point, by time.Time) {
 	t.mu.Lock()
-	any := t.records.Known(p, by)
-	t.moved = t.moved || any
+	some := t.records.Known(p, by)
+	t.moved = t.moved || some
 	t.mu.Unlock()
-	if any {
+	if some {
 		t.rouse()
 	}
 }

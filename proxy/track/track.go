@@ -177,16 +177,16 @@ func (r *Records) put(c *kube.Change, concerns []string, p live.Point, now time.
 
 // Known is told of a point that everything is in that was read before a time. Removals that were not watched, and were taken in by then, are
 // known to have happened by that point. It tells whether there are any.
-func (r *Records) Known(p live.Point, by time.Time) (any bool) {
+func (r *Records) Known(p live.Point, by time.Time) (some bool) {
 	for ref := range r.unseen {
 		o := r.byRef[ref]
 		if o == nil || !o.Since.Before(by) || int(ref.Kind) >= len(p) {
 			continue
 		}
-		o.Version, any = p[ref.Kind], true
+		o.Version, some = p[ref.Kind], true
 		delete(r.unseen, ref)
 	}
-	return any
+	return some
 }
 
 // bury forgets the oldest removals, but for those that are not live.
@@ -231,15 +231,19 @@ func (r *Records) Forget(fleet string) {
 
 // Find gives what a want came to. in tells whether everything up to p is enough to know that.
 func (r *Records) Find(k kube.Kind, w *Want, p live.Point) (o *Record, in bool) {
-	version := Version(w.ResourceVersion)
 	o = r.byRef[kube.Ref{Kind: k, Name: w.Name}]
 	if o != nil && o.Version == unknown {
 		return o, false
 	}
+	return o, r.in(k, o, w, p)
+}
+
+func (r *Records) in(k kube.Kind, o *Record, w *Want, p live.Point) bool {
+	version := Version(w.ResourceVersion)
 	if o != nil && !o.Removed && (o.UID == w.UID || w.UID == "") {
-		return o, !w.Removed && o.Generation >= w.Generation && (o.Generation > 0 || o.Version >= version)
+		return !w.Removed && o.Generation >= w.Generation && (o.Generation > 0 || o.Version >= version)
 	}
-	return o, p.Covers(int(k), version) && (w.Removed || version > 0 || r.absent(k, o, w))
+	return p.Covers(int(k), version) && (w.Removed || version > 0 || r.absent(k, o, w))
 }
 
 // absent tells whether something that is not there is not any more, rather than not yet. Of kinds that are read on demand, objects that

@@ -18,7 +18,9 @@ func route(uid types.UID, generation int64, version string) *gwv1.HTTPRoute {
 }
 
 // change is that of an object of that name; nil: it is gone.
-func change(ref kube.Ref, o kube.Object) *kube.Change { return &kube.Change{Kind: ref.Kind, Name: ref.Name, Object: o} }
+func change(ref kube.Ref, o kube.Object) *kube.Change {
+	return &kube.Change{Kind: ref.Kind, Name: ref.Name, Object: o}
+}
 
 // What is known of a want, from the object as it was taken in last and up to where its kind was.
 func TestFindWant(t *testing.T) {

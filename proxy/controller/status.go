@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"headgate.dev/proxy/controller/queue"
 	"headgate.dev/proxy/engine"
 	"headgate.dev/proxy/kube"
 	"headgate.dev/proxy/resolve"
@@ -42,7 +43,7 @@ type writer struct {
 	live  *tracker
 	now   func() time.Time
 	// queue is of routes, few of all other objects, of which there are few: they do not wait for the statuses of a thousand routes.
-	queue, few queue[kube.Ref]
+	queue, few queue.Queue[kube.Ref]
 
 	mu      sync.Mutex
 	written map[types.NamespacedName]time.Time // when the status of a Gateway was begun to be
@@ -52,9 +53,9 @@ type writer struct {
 func (w *writer) changed(refs ...kube.Ref) {
 	for _, ref := range refs {
 		if isRoute(ref.Kind) {
-			w.queue.add(ref)
+			w.queue.Add(ref)
 		} else {
-			w.few.add(ref)
+			w.few.Add(ref)
 		}
 	}
 }

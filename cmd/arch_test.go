@@ -123,6 +123,8 @@ var table = []row{
 		"a backend like any other: it must not know what the proxy knows"},
 	{"proxy/controller", driver, []string{"proxy/...", "schema"},
 		"the loop of the cluster: informers to Step to xds, status and fleet"},
+	{"proxy/controller/queue", edge, nil,
+		"work by name for whoever leads, whatever the work is"},
 
 	{"cmd", wiring, []string{"..."},
 		"the only place that knows both agent and proxy"},
@@ -150,7 +152,7 @@ var libraries = []sole{
 		"streams, limits and identities are checked in one place; cmd hands over credentials"},
 	{"github.com/envoyproxy/go-control-plane", []string{"proxy/envoy", "proxy/xds"},
 		"whatever is said in Envoy's words is said by proxy/envoy; xds needs the envelope"},
-	{"k8s.io/client-go", []string{"agent/apply", "agent/controller/...", "proxy/controller", "cmd/...", "deploy/..."},
+	{"k8s.io/client-go", []string{"agent/apply", "agent/controller/...", "proxy/controller/...", "cmd/...", "deploy/..."},
 		"only an edge talks to an API server"},
 	{"sigs.k8s.io/controller-runtime", []string{"agent/apply", "agent/attach", "agent/controller/...", "proxy/controller", "cmd/...", "deploy/..."},
 		"only an edge talks to an API server"},

@@ -64,6 +64,7 @@ func TestClusterStory(t *testing.T) {
 	s.connectHook(sync)
 	t.Run("merge", func(t *testing.T) { s.in(t); s.merge(sync) })
 	t.Run("database", func(t *testing.T) { s.in(t); s.database(sync) })
+	t.Run("refused by an Envoy", func(t *testing.T) { s.in(t); s.refusedByEnvoy(sync) })
 	t.Run("refused", func(t *testing.T) { s.in(t); s.refused(sync) })
 	t.Run("ssh", func(t *testing.T) { s.in(t); s.overSSH() })
 }

@@ -32,8 +32,8 @@ type feeds struct {
 	cache  cache.Cache
 	mapper meta.RESTMapper
 	log    *slog.Logger
-	// seen is told each object that appeared or changed, and, with gone, each that is no more. Of kinds that are read on
-	// demand the object has only metadata.
+	// seen is told each object that appeared or changed, and, with gone, each that is no more, as of which version; without one
+	// where only a later list told that. Of kinds that are read on demand the object has only metadata.
 	seen func(k kube.Kind, o client.Object, gone bool)
 
 	mu        sync.Mutex // guards what follows
@@ -148,25 +148,35 @@ func follow(ctx context.Context, c cache.Cache, kind client.Object, seen func(o 
 	if err != nil {
 		return nil, fmt.Errorf("watching %T: %w", kind, err)
 	}
+	registration, err := informer.AddEventHandler(handler(seen))
+	if err != nil {
+		return nil, fmt.Errorf("watching %T: %w", kind, err)
+	}
+	return registration.HasSynced, nil
+}
+
+// handler has seen told what an informer tells.
+func handler(seen func(o client.Object, gone bool)) toolscache.ResourceEventHandler {
 	tell := func(o any, gone bool) {
 		if c, ok := o.(client.Object); ok {
 			seen(c, gone)
 		}
 	}
-	registration, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
+	return toolscache.ResourceEventHandlerFuncs{
 		AddFunc:    func(o any) { tell(o, false) },
 		UpdateFunc: func(_, o any) { tell(o, false) },
 		DeleteFunc: func(o any) {
 			if unknown, ok := o.(toolscache.DeletedFinalStateUnknown); ok {
-				o = unknown.Obj
+				// The object is as it was seen last, and was removed later than that.
+				if c, ok := unknown.Obj.(client.Object); ok {
+					c = c.DeepCopyObject().(client.Object)
+					c.SetResourceVersion("")
+					o = c
+				}
 			}
 			tell(o, true)
 		},
-	})
-	if err != nil {
-		return nil, fmt.Errorf("watching %T: %w", kind, err)
 	}
-	return registration.HasSynced, nil
 }
 
 // lastApplied is where kubectl keeps the whole object once more.

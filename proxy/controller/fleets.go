@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"headgate.dev/proxy/controller/queue"
 	"headgate.dev/proxy/engine"
 	"headgate.dev/proxy/fleet"
 	"headgate.dev/proxy/kube"
@@ -35,7 +36,7 @@ type fleets struct {
 	settings func() (c fleet.Controller, ok bool)
 	// changed has the status of a Gateway looked at.
 	changed func(...kube.Ref)
-	queue   queue[types.NamespacedName]
+	queue   queue.Queue[types.NamespacedName]
 
 	mu    sync.Mutex // guards known
 	known map[types.NamespacedName]*applied
@@ -345,7 +346,7 @@ func (f *fleets) seen(kind string, o client.Object, gone bool) {
 	}
 	name := types.NamespacedName{Namespace: o.GetNamespace(), Name: gateway}
 	if f.outdated(name, [2]string{kind, o.GetName()}, versionOf(kind, o), gone) {
-		f.queue.addAfter(name, redo)
+		f.queue.AddAfter(name, redo)
 	}
 	f.changed(kube.Ref{Kind: kube.Gateway, Name: name})
 }

@@ -3,13 +3,17 @@ package controller
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"headgate.dev/proxy/engine"
@@ -69,5 +73,20 @@ func TestWaitForWhatNobodyServes(t *testing.T) {
 		if step.in != (err == nil) || !step.in && !errors.Is(err, context.DeadlineExceeded) || len(got.Gateways) != 0 {
 			t.Errorf("%s: %+v, %v", step.name, got, err)
 		}
+	}
+}
+
+// A removal that only a list told has no version: the one that the object had was before it.
+func TestHandlerOfUnseenRemovals(t *testing.T) {
+	var got []string
+	h := handler(func(o client.Object, gone bool) {
+		got = append(got, fmt.Sprintf("%s%s %t", o.GetName(), o.GetResourceVersion(), gone))
+	})
+	there := httpRoute("u", 1, "7")
+	h.OnAdd(there, false)
+	h.OnDelete(there)
+	h.OnDelete(toolscache.DeletedFinalStateUnknown{Key: "a/r", Obj: there})
+	if want := []string{"r7 false", "r7 true", "r true"}; !slices.Equal(got, want) || there.ResourceVersion != "7" {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

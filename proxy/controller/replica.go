@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"headgate.dev/proxy/controller/queue"
 	"headgate.dev/proxy/engine"
 	"headgate.dev/proxy/fleet"
 	"headgate.dev/proxy/kube"
@@ -62,14 +63,14 @@ func newReplica(m manager.Manager, o Options) *replica {
 	r.fleets = &fleets{
 		controller: o.Controller, client: m.GetClient(), live: m.GetAPIReader(), book: r.book, log: named(o.Log, "fleets"),
 		settings: r.settings, known: map[types.NamespacedName]*applied{},
-		queue: queue[types.NamespacedName]{name: "fleets", workers: 4},
+		queue: queue.Queue[types.NamespacedName]{Name: "fleets", Workers: 4},
 	}
 	r.tracker = newTracker(o.Pod, func(refs ...kube.Ref) { r.statusOf(refs) })
 	r.writer = &writer{
 		live:       r.tracker,
 		controller: o.Controller, client: m.GetClient(), book: r.book, log: named(o.Log, "status"), now: time.Now, facts: r.fleets.facts,
 		written: map[types.NamespacedName]time.Time{},
-		queue:   queue[kube.Ref]{name: "status", workers: 4}, few: queue[kube.Ref]{name: "status-few", workers: 2},
+		queue:   queue.Queue[kube.Ref]{Name: "status", Workers: 4}, few: queue.Queue[kube.Ref]{Name: "status-few", Workers: 2},
 	}
 	r.connect()
 	return r
@@ -78,17 +79,17 @@ func newReplica(m manager.Manager, o Options) *replica {
 // connect makes the ways between the parts.
 func (r *replica) connect() {
 	r.fleets.changed = r.writer.changed
-	r.fleets.queue.work, r.writer.queue.work, r.writer.few.work = r.fleets.reconcile, r.writer.write, r.writer.write
-	r.fleets.queue.failed = func(name types.NamespacedName, err error) {
+	r.fleets.queue.Work, r.writer.queue.Work, r.writer.few.Work = r.fleets.reconcile, r.writer.write, r.writer.write
+	r.fleets.queue.Failed = func(name types.NamespacedName, err error) {
 		r.fleets.log.Warn("running the proxies of a Gateway", "gateway", name.String(), "error", err)
 	}
-	r.writer.queue.failed = func(ref kube.Ref, err error) {
+	r.writer.queue.Failed = func(ref kube.Ref, err error) {
 		r.writer.log.Warn("writing a status", "kind", ref.Kind.String(), "name", ref.Name.String(), "error", err)
 	}
-	r.writer.few.failed = r.writer.queue.failed
-	r.fleets.queue.init()
-	r.writer.queue.init()
-	r.writer.few.init()
+	r.writer.few.Failed = r.writer.queue.Failed
+	r.fleets.queue.Init()
+	r.writer.queue.Init()
+	r.writer.few.Init()
 	r.authority.changed = r.allFleets
 }
 
@@ -103,14 +104,14 @@ func (r *replica) settings() (fleet.Controller, bool) {
 func (r *replica) allFleets() {
 	for _, ref := range r.book.all() {
 		if ref.Kind == kube.Gateway {
-			r.fleets.queue.add(ref.Name)
+			r.fleets.queue.Add(ref.Name)
 		}
 	}
 }
 
 // seen takes a change of an object of the engine's kinds.
 func (r *replica) seen(k kube.Kind, o client.Object, gone bool) {
-	c := kube.Change{Kind: k, Name: client.ObjectKeyFromObject(o)}
+	c := kube.Change{Kind: k, Name: client.ObjectKeyFromObject(o), Unseen: gone && o.GetResourceVersion() == ""}
 	if !gone && !onDemand[k] {
 		c.Object = o
 	}
@@ -242,6 +243,7 @@ func (r *replica) progress(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	var before live.Point
+	var at time.Time
 	for {
 		select {
 		case <-ctx.Done():
@@ -255,7 +257,9 @@ func (r *replica) progress(ctx context.Context) {
 			}
 			to.putUpTo(live.Point(nil).With(k, version))
 		}
-		before = r.feeds.points()
+		// A removal that a list told is in before the informer says how far that list was, by a moment.
+		r.tracker.known(before, at.Add(-time.Second))
+		before, at = r.feeds.points(), r.tracker.now()
 	}
 }
 
@@ -268,7 +272,7 @@ func (r *replica) effects(_ uint64, e *engine.Effects) {
 	}
 	for _, ref := range refs {
 		if ref.Kind == kube.Gateway {
-			r.fleets.queue.add(ref.Name)
+			r.fleets.queue.Add(ref.Name)
 		}
 	}
 }
@@ -334,15 +338,15 @@ func (l *leader) Start(ctx context.Context) error {
 	case <-l.stepped:
 	}
 	l.o.Log.Info("leading")
-	l.writer.queue.leads.Store(true)
-	l.writer.few.leads.Store(true)
-	l.fleets.queue.leads.Store(true)
+	l.writer.queue.Lead()
+	l.writer.few.Lead()
+	l.fleets.queue.Lead()
 	l.writer.changed(l.book.all()...)
 	(*replica)(l).allFleets()
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { l.writer.queue.run(ctx); return nil })
-	group.Go(func() error { l.writer.few.run(ctx); return nil })
-	group.Go(func() error { l.fleets.queue.run(ctx); return nil })
+	group.Go(func() error { l.writer.queue.Run(ctx); return nil })
+	group.Go(func() error { l.writer.few.Run(ctx); return nil })
+	group.Go(func() error { l.fleets.queue.Run(ctx); return nil })
 	group.Go(func() error { l.tracker.lead(ctx); return nil })
 	group.Go(func() error {
 		p := &peers{

@@ -314,3 +314,34 @@ func TestReportsOnTheWire(t *testing.T) {
 		}
 	}
 }
+
+// TestUnseenRemoval: a route is removed while one of two replicas does not watch. What a later list told that replica counts as live when
+// its proxies have it, and not because they have acknowledged what it read before.
+func TestUnseenRemoval(t *testing.T) {
+	authority := newAuthority(t)
+	a, b := newFakeReplica(t, "a", authority), newFakeReplica(t, "b", authority)
+	a.follow(b)
+	route, want := pathRoute("one", "/eins", 1, 10)
+	for _, r := range []*fakeReplica{a, b} {
+		r.sees(basics()...)
+		r.sees(route)
+	}
+	gateway := types.NamespacedName{Namespace: "a", Name: "g"}
+	a.tracker.ready(gateway, "g", 2)
+	p, _ := a.connect(authority, "p", "")
+	q, _ := b.connect(authority, "q", "")
+	a.expect("it is there", "a/g 2/2", want)
+	want.Removed = true
+	a.loop.inbox.put(kube.Change{Kind: kube.HTTPRoute, Name: want.Name, Unseen: true})
+	a.pending("nobody knows as of when", "", want)
+	list := live.Point(nil).With(int(kube.HTTPRoute), 30)
+	a.loop.inbox.putUpTo(list)
+	a.tracker.known(list, time.Now().Add(time.Minute))
+	a.pending("the other replica does not know", "a/g 1/2", want)
+	b.loses(kube.HTTPRoute, want.Name, 25)
+	b.loop.inbox.putUpTo(list)
+	a.expect("it is removed", "a/g 2/2", want)
+	if p.serves("/eins") || q.serves("/eins") {
+		t.Error("it is served all the same")
+	}
+}

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"headgate.dev/proxy/controller/queue"
 	"headgate.dev/proxy/engine"
 	"headgate.dev/proxy/kube"
 	"headgate.dev/proxy/resolve"
@@ -42,19 +43,19 @@ type writer struct {
 	live  *tracker
 	now   func() time.Time
 	// queue is of routes, few of all other objects, of which there are few: they do not wait for the statuses of a thousand routes.
-	queue, few queue[kube.Ref]
+	queue, few queue.Queue[kube.Ref]
 
 	mu      sync.Mutex
-	written map[types.NamespacedName]time.Time // when the status of a Gateway was
+	written map[types.NamespacedName]time.Time // when the status of a Gateway was begun to be
 }
 
 // changed has the status of objects looked at.
 func (w *writer) changed(refs ...kube.Ref) {
 	for _, ref := range refs {
 		if isRoute(ref.Kind) {
-			w.queue.add(ref)
+			w.queue.Add(ref)
 		} else {
-			w.few.add(ref)
+			w.few.Add(ref)
 		}
 	}
 }
@@ -227,6 +228,7 @@ func (w *writer) gateway(ctx context.Context, name types.NamespacedName) (time.D
 	if wait := w.early(name); wait > 0 {
 		return wait, nil
 	}
+	began := w.now()
 	var o gwv1.Gateway
 	if err := w.client.Get(ctx, name, &o); err != nil {
 		return 0, client.IgnoreNotFound(err)
@@ -254,7 +256,7 @@ func (w *writer) gateway(ctx context.Context, name types.NamespacedName) (time.D
 	}
 	if wrote {
 		w.mu.Lock()
-		w.written[name] = w.now()
+		w.written[name] = began
 		w.mu.Unlock()
 	}
 	return 0, nil

@@ -93,6 +93,17 @@ func (t *tracker) taken(epoch uint64, p live.Point, batch []kube.Change, e *engi
 	t.began, t.moved = true, true
 }
 
+// known is told how far the kinds had been read for everything that was taken in before a time.
+func (t *tracker) known(p live.Point, by time.Time) {
+	t.mu.Lock()
+	some := t.records.Known(p, by)
+	t.moved = t.moved || some
+	t.mu.Unlock()
+	if some {
+		t.rouse()
+	}
+}
+
 // forget drops a fleet that is served no more.
 func (t *tracker) forget(fleet string) {
 	if g, served := t.gateways[fleet]; served {

@@ -76,6 +76,16 @@ func (t *Traffic) Claims(ctx context.Context, by string, contents []map[string]a
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	a := &asked{by: by}
+	out, a.asks = t.claims(by, changes)
+	if len(a.asks) > 0 {
+		t.asked = append(t.asked, a)
+	}
+	return out, func(written bool) { t.done(a, written) }, nil
+}
+
+// claims compares changes with what there is, and with what others than by have asked for. The lock is held.
+func (t *Traffic) claims(by string, changes []kube.Change) (out []Claim, asks map[engine.Ask]kube.Ref) {
 	now := t.now()
 	t.asked = slices.DeleteFunc(t.asked, func(a *asked) bool { return !a.until.IsZero() && now.After(a.until) })
 	writers := map[kube.Ref]string{}
@@ -88,10 +98,9 @@ func (t *Traffic) Claims(ctx context.Context, by string, contents []map[string]a
 		}
 		return kube.Ref{}, false
 	}
-	a := &asked{by: by}
 	t.replica.loop.read(func(e *engine.Engine) {
 		var list []engine.Claim
-		list, a.asks = e.Claims(changes, taken)
+		list, asks = e.Claims(changes, taken)
 		for i := range list {
 			claim := claimOf(&list[i])
 			claim.Writer = writers[claim.By]
@@ -101,10 +110,7 @@ func (t *Traffic) Claims(ctx context.Context, by string, contents []map[string]a
 			out = append(out, claim)
 		}
 	})
-	if len(a.asks) > 0 {
-		t.asked = append(t.asked, a)
-	}
-	return out, func(written bool) { t.done(a, written) }, nil
+	return out, asks
 }
 
 func (t *Traffic) done(a *asked, written bool) {

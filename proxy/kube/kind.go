@@ -100,6 +100,8 @@ type Change struct {
 	Name types.NamespacedName // Namespace is empty for GatewayClass and Namespace
 	// Object is a pointer to the Go type of Kind; nil when the object was deleted. It must not be written to any more.
 	Object Object
+	// Unseen, of a deletion: it was not watched, so that its version is not known. A list did not have the object any more.
+	Unseen bool
 }
 
 // ChangeOf makes the Change for an object that exists.

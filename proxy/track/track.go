@@ -3,6 +3,7 @@
 package track
 
 import (
+	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -18,11 +19,15 @@ import (
 // tombstones is how many removals are remembered after they have become live.
 const tombstones = 4096
 
+// unknown is the version of a removal that nobody watched, until there is one at which it had happened: no point covers it.
+const unknown = math.MaxUint64
+
 // Record is an object as a step took it in last.
 type Record struct {
 	UID        types.UID
 	Generation int64
-	// Version is that of the first change that brought this state, by which all replicas know it. Of a removal it may be a later one.
+	// Version is that of the first change that brought this state, by which all replicas know it. Of a removal it may be a later one, and of
+	// one that was not watched it is beyond all others until Known.
 	Version uint64
 	Removed bool
 	Fleets  []string  // those concerned; not to be written to
@@ -62,12 +67,14 @@ type Records struct {
 	byRef    map[kube.Ref]*Record
 	open     map[string]map[kube.Ref]struct{} // by fleet
 	gone     []kube.Ref                       // removed, oldest first
+	unseen   map[kube.Ref]struct{}            // removed at a version that is not known
 }
 
 // New makes empty Records. fleetOf names the proxies of a Gateway; onDemand tells the kinds of which only those objects are taken in that
 // something names.
 func New(fleetOf func(types.NamespacedName) string, onDemand func(kube.Kind) bool) *Records {
-	return &Records{fleetOf: fleetOf, onDemand: onDemand, byRef: map[kube.Ref]*Record{}, open: map[string]map[kube.Ref]struct{}{}}
+	return &Records{fleetOf: fleetOf, onDemand: onDemand, byRef: map[kube.Ref]*Record{}, open: map[string]map[kube.Ref]struct{}{},
+		unseen: map[kube.Ref]struct{}{}}
 }
 
 // Get gives the record of an object, or nil.
@@ -94,7 +101,7 @@ func (r *Records) Take(batch []kube.Change, e *engine.Effects, p live.Point, now
 		if r.same(ref, c.Object) && len(concerns[ref]) == 0 {
 			continue
 		}
-		r.put(ref, c.Object, append(concerns[ref], r.fleetsOf(attached[ref])...), p, now)
+		r.put(&c, append(concerns[ref], r.fleetsOf(attached[ref])...), p, now)
 	}
 	r.bury()
 }
@@ -127,14 +134,20 @@ func (r *Records) same(ref kube.Ref, o kube.Object) bool {
 	}
 }
 
-// put records one object as it is now; nil: not any more.
-func (r *Records) put(ref kube.Ref, o kube.Object, concerns []string, p live.Point, now time.Time) {
+// put records one object as it is now, or that it is not any more.
+func (r *Records) put(c *kube.Change, concerns []string, p live.Point, now time.Time) {
+	ref, o := kube.Ref{Kind: c.Kind, Name: c.Name}, c.Object
 	old := r.byRef[ref]
 	next := &Record{Since: now}
+	delete(r.unseen, ref)
 	if o == nil {
 		next.UID, next.Generation, next.Removed = old.UID, old.Generation, true
-		if int(ref.Kind) < len(p) {
-			next.Version = p[ref.Kind] // its own version may not be known, and this is not before it
+		switch {
+		case c.Unseen:
+			next.Version = unknown
+			r.unseen[ref] = struct{}{}
+		case int(ref.Kind) < len(p):
+			next.Version = p[ref.Kind] // not before its own
 		}
 		r.gone = append(r.gone, ref)
 	} else {
@@ -160,6 +173,20 @@ func (r *Records) put(ref kube.Ref, o kube.Object, concerns []string, p live.Poi
 		r.open[fleet][ref] = struct{}{}
 	}
 	r.byRef[ref] = next
+}
+
+// Known is told of a point that everything is in that was read before a time. Removals that were not watched, and were taken in by then, are
+// known to have happened by that point. It tells whether there are any.
+func (r *Records) Known(p live.Point, by time.Time) (some bool) {
+	for ref := range r.unseen {
+		o := r.byRef[ref]
+		if o == nil || !o.Since.Before(by) || int(ref.Kind) >= len(p) {
+			continue
+		}
+		o.Version, some = p[ref.Kind], true
+		delete(r.unseen, ref)
+	}
+	return some
 }
 
 // bury forgets the oldest removals, but for those that are not live.
@@ -204,12 +231,19 @@ func (r *Records) Forget(fleet string) {
 
 // Find gives what a want came to. in tells whether everything up to p is enough to know that.
 func (r *Records) Find(k kube.Kind, w *Want, p live.Point) (o *Record, in bool) {
-	version := Version(w.ResourceVersion)
 	o = r.byRef[kube.Ref{Kind: k, Name: w.Name}]
-	if o != nil && !o.Removed && (o.UID == w.UID || w.UID == "") {
-		return o, !w.Removed && o.Generation >= w.Generation && (o.Generation > 0 || o.Version >= version)
+	if o != nil && o.Version == unknown {
+		return o, false
 	}
-	return o, p.Covers(int(k), version) && (w.Removed || version > 0 || r.absent(k, o, w))
+	return o, r.in(k, o, w, p)
+}
+
+func (r *Records) in(k kube.Kind, o *Record, w *Want, p live.Point) bool {
+	version := Version(w.ResourceVersion)
+	if o != nil && !o.Removed && (o.UID == w.UID || w.UID == "") {
+		return !w.Removed && o.Generation >= w.Generation && (o.Generation > 0 || o.Version >= version)
+	}
+	return p.Covers(int(k), version) && (w.Removed || version > 0 || r.absent(k, o, w))
 }
 
 // absent tells whether something that is not there is not any more, rather than not yet. Of kinds that are read on demand, objects that

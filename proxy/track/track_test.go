@@ -17,6 +17,11 @@ func route(uid types.UID, generation int64, version string) *gwv1.HTTPRoute {
 	return &gwv1.HTTPRoute{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "r", UID: uid, Generation: generation, ResourceVersion: version}}
 }
 
+// change is that of an object of that name; nil: it is gone.
+func change(ref kube.Ref, o kube.Object) *kube.Change {
+	return &kube.Change{Kind: ref.Kind, Name: ref.Name, Object: o}
+}
+
 // What is known of a want, from the object as it was taken in last and up to where its kind was.
 func TestFindWant(t *testing.T) {
 	write := Want{UID: "u", Generation: 2, ResourceVersion: "20"}
@@ -56,14 +61,59 @@ func TestFindWant(t *testing.T) {
 		p := live.Point(nil).With(int(kube.HTTPRoute), c.upTo)
 		ref := kube.Ref{Kind: kube.HTTPRoute}
 		if c.was != nil {
-			r.put(ref, c.was, nil, p, time.Time{})
+			r.put(change(ref, c.was), nil, p, time.Time{})
 		}
 		if c.was != nil || c.is != nil {
-			r.put(ref, c.is, nil, p, time.Time{})
+			r.put(change(ref, c.is), nil, p, time.Time{})
 		}
 		if _, in := r.Find(kube.HTTPRoute, &c.want, p); in != c.in {
 			t.Errorf("%s: %v", c.name, in)
 		}
+	}
+}
+
+// A removal that nobody watched is live nowhere, and in for nobody, before it is known at which version it had happened.
+func TestUnseenRemoval(t *testing.T) {
+	r := New(types.NamespacedName.String, func(kube.Kind) bool { return false })
+	ref := kube.Ref{Kind: kube.HTTPRoute, Name: types.NamespacedName{Namespace: "a", Name: "r"}}
+	at := func(v uint64) live.Point { return live.Point(nil).With(int(kube.HTTPRoute), v) }
+	none := func(kube.Ref) bool { return false }
+	start := time.Unix(1000, 0)
+	want := Want{Name: ref.Name, UID: "u", Removed: true}
+	gone := change(ref, nil)
+	gone.Unseen = true
+	r.put(change(ref, route("u", 1, "10")), []string{"f"}, at(10), start)
+	if refs, _ := r.Reached("f", at(15), none, start); len(refs) != 1 {
+		t.Fatal("it is not live")
+	}
+	r.put(gone, nil, at(15), start.Add(2*time.Second))
+	if refs, _ := r.Reached("f", at(15), none, start); len(refs) > 0 || !r.Open("f", ref) {
+		t.Error("live at a point that may be before it")
+	}
+	if _, in := r.Find(ref.Kind, &want, at(15)); in {
+		t.Error("in, though nobody knows as of when")
+	}
+	if r.Known(at(15), start.Add(time.Second)) {
+		t.Error("known from what was read before it")
+	}
+	if !r.Known(at(20), start.Add(3*time.Second)) || r.Known(at(30), start.Add(3*time.Second)) {
+		t.Error("not known, or twice")
+	}
+	if o, in := r.Find(ref.Kind, &want, at(20)); !in || o.Version != 20 {
+		t.Errorf("got %+v, %v", o, in)
+	}
+	if refs, _ := r.Reached("f", at(19), none, start); len(refs) > 0 {
+		t.Error("live before its version")
+	}
+	if _, done := r.Reached("f", at(20), none, start); len(done) != 1 || !done[0].Removed {
+		t.Errorf("not live: %+v", done)
+	}
+	// One that comes back is none any more.
+	r.put(change(ref, route("v", 1, "21")), nil, at(21), start)
+	r.put(gone, nil, at(22), start)
+	r.put(change(ref, route("w", 1, "23")), nil, at(23), start)
+	if r.Known(at(30), start.Add(time.Hour)) || r.Get(ref).Version != 23 {
+		t.Errorf("got %+v", r.Get(ref))
 	}
 }
 
@@ -74,8 +124,8 @@ func TestOpenFleets(t *testing.T) {
 	at := func(v uint64) live.Point { return live.Point(nil).With(int(kube.HTTPRoute), v) }
 	none := func(kube.Ref) bool { return false }
 	start := time.Unix(1000, 0)
-	r.put(ref, route("u", 1, "10"), []string{"f"}, at(10), start)
-	r.put(ref, route("u", 2, "11"), []string{"g"}, at(11), start)
+	r.put(change(ref, route("u", 1, "10")), []string{"f"}, at(10), start)
+	r.put(change(ref, route("u", 2, "11")), []string{"g"}, at(11), start)
 	if !r.Open("f", ref) || !r.Open("g", ref) {
 		t.Error("what was under way is forgotten")
 	}
@@ -91,7 +141,7 @@ func TestOpenFleets(t *testing.T) {
 	if _, done := r.Reached("g", at(12), none, start.Add(time.Second)); len(done) != 1 || done[0] != (Settled{ref, 2, false, time.Second}) {
 		t.Errorf("live in both: %v", done)
 	}
-	r.put(ref, nil, []string{"g"}, at(20), start)
+	r.put(change(ref, nil), []string{"g"}, at(20), start)
 	if o := r.Get(ref); !o.Removed || o.Version != 20 || !r.Open("g", ref) {
 		t.Errorf("removed: %+v", o)
 	}
@@ -101,8 +151,8 @@ func TestOpenFleets(t *testing.T) {
 	}
 	for i := range tombstones + 1 {
 		other := kube.Ref{Kind: kube.HTTPRoute, Name: types.NamespacedName{Namespace: "b", Name: string(rune('0' + i))}}
-		r.put(other, route("v", 1, "21"), nil, at(21), start)
-		r.put(other, nil, nil, at(22), start)
+		r.put(change(other, route("v", 1, "21")), nil, at(21), start)
+		r.put(change(other, nil), nil, at(22), start)
 	}
 	r.Reached("f", at(22), none, start)
 	r.bury()

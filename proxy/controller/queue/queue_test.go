@@ -1,4 +1,4 @@
-package controller
+package queue
 
 import (
 	"context"
@@ -13,8 +13,8 @@ func TestQueue(t *testing.T) {
 	defer cancel()
 	worked := make(chan string, 8)
 	times := map[string]int{}
-	q := queue[string]{name: "test", workers: 1, failed: func(k string, err error) { worked <- k + " " + err.Error() }}
-	q.work = func(_ context.Context, k string) (time.Duration, error) {
+	q := Queue[string]{Name: "test", Workers: 1, Failed: func(k string, err error) { worked <- k + " " + err.Error() }}
+	q.Work = func(_ context.Context, k string) (time.Duration, error) {
 		times[k]++
 		switch {
 		case k == "fails" && times[k] == 1:
@@ -26,14 +26,14 @@ func TestQueue(t *testing.T) {
 		worked <- k
 		return 0, nil
 	}
-	q.init()
-	q.add("early")
-	q.leads.Store(true)
+	q.Init()
+	q.Add("early")
+	q.Lead()
 	done := make(chan struct{})
-	go func() { q.run(ctx); close(done) }()
+	go func() { q.Run(ctx); close(done) }()
 	for _, c := range []struct{ add, then string }{{"fails", "fails once"}, {"", "fails"}, {"again", "again for now"}, {"", "again"}} {
 		if c.add != "" {
-			q.add(c.add)
+			q.Add(c.add)
 		}
 		select {
 		case got := <-worked:

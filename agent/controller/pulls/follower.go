@@ -23,6 +23,7 @@ type Host interface {
 	RemoveLabel(ctx context.Context, repo string, number int, label string) error
 	SetComment(ctx context.Context, repo string, number int, marker, body string) error
 	SetStatus(ctx context.Context, repo, commit string, s forge.Status) error
+	SetDeployment(ctx context.Context, repo string, d forge.Deployment) error
 	Limit() (remaining int, reset time.Time, known bool)
 }
 

@@ -10,12 +10,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"net/http/httptest"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -255,27 +258,73 @@ func (s *pullsStory) merge(number int) {
 	s.as("ada", "POST", path+"/merge", values{"Do": "merge"}, nil)
 }
 
-// latency measures pull requests that change routing alone, from the host's answer to the person's request.
+// heard is when Gitea told of what happened to pull requests.
+type heard struct {
+	mu sync.Mutex
+	at map[string]time.Time // by action and number: "opened 7"
+}
+
+// ServeHTTP notes what a webhook tells.
+func (h *heard) ServeHTTP(_ http.ResponseWriter, q *http.Request) {
+	now := time.Now()
+	var event struct {
+		Action string `json:"action"`
+		Number int    `json:"number"`
+	}
+	if json.NewDecoder(q.Body).Decode(&event) == nil {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.at[fmt.Sprint(event.Action, " ", event.Number)] = now
+	}
+}
+
+// since gives the time from a webhook to an end that may come before it, since Gitea tells everybody in turn.
+func (h *heard) since(s *pullsStory, what string, end time.Time) (d time.Duration) {
+	s.until("Gitea tells the test that it is "+what, 30*time.Second, func(context.Context) error {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		at, ok := h.at[what]
+		if !ok {
+			return fmt.Errorf("it told %v", h.at)
+		}
+		d = end.Sub(at)
+		return nil
+	})
+	return d
+}
+
+// latency measures pull requests that change routing alone: from the person's request, which Gitea takes its time for, and from Gitea's webhook, which it
+// sends to the test as well.
 func (s *pullsStory) latency() {
-	var opened, closed []time.Duration
+	h := &heard{at: map[string]time.Time{}}
+	server := httptest.NewServer(h)
+	defer server.Close()
+	s.api("POST", pullsRepo+"/hooks", values{"type": "gitea", "active": true, "events": []string{"pull_request"},
+		"config": values{"url": server.URL, "content_type": "json"}}, nil)
+	took := map[string][]time.Duration{}
+	note := func(what string, number int, start time.Time) {
+		end := time.Now()
+		took[what+" by somebody"] = append(took[what+" by somebody"], end.Sub(start))
+		took[what+" by webhook"] = append(took[what+" by webhook"], h.since(s, fmt.Sprint(what, " ", number), end))
+	}
 	for i := range 9 {
 		branch := fmt.Sprintf("fast-%d", i)
 		s.branch(branch, "shop.yaml", shopSpec)
+		s.knows(branch)
 		start := time.Now()
 		n := s.open("ada", branch, "Offer the shop again")
-		answered := time.Since(start)
 		s.answers(hostOf("shop", n), "/", "", 200, "the shop")
-		opened = append(opened, time.Since(start))
-		_ = answered
+		note("opened", n, start)
 		start = time.Now()
 		s.close(n)
 		s.answers(hostOf("shop", n), "/", "", 404, "")
-		closed = append(closed, time.Since(start))
+		note("closed", n, start)
 	}
-	slices.Sort(opened)
-	slices.Sort(closed)
-	s.Logf("opened → 200: median %s, worst %s; closed → gone: median %s, worst %s (%d times)", opened[len(opened)/2].Round(time.Millisecond),
-		opened[len(opened)-1].Round(time.Millisecond), closed[len(closed)/2].Round(time.Millisecond), closed[len(closed)-1].Round(time.Millisecond), len(opened))
+	for _, what := range slices.Sorted(maps.Keys(took)) {
+		all := took[what]
+		slices.Sort(all)
+		s.Logf("%s → so: median %s, worst %s (%d times)", what, all[len(all)/2].Round(time.Millisecond), all[len(all)-1].Round(time.Millisecond), len(all))
+	}
 }
 
 // comments are those that headgate's account wrote on a pull request.

@@ -71,6 +71,8 @@ type Client struct {
 	statuses *bounded[statusKey, Status]      // as the host has them
 	comments *bounded[commentKey, ownComment] // as the host has them
 	self     string
+	// deployments are as the host shows them.
+	deployments *bounded[deploymentKey, Deployment]
 }
 
 const (
@@ -94,6 +96,7 @@ type host interface {
 	editComment(ctx context.Context, repo string, number int, id int64, body string) error
 	permission(ctx context.Context, repo, user string) (Permission, error)
 	commit(ctx context.Context, repo, id string) (Commit, error)
+	setDeployment(ctx context.Context, repo string, d Deployment) error
 }
 
 // New checks the configuration; it does not connect.
@@ -101,7 +104,7 @@ func New(cfg Config) (*Client, error) {
 	c := &Client{kind: cfg.Kind, token: cfg.Token, now: cfg.Now, self: cfg.User, pageSize: pageSize,
 		pages:    newBounded[string](cachedBytes, func(a *answer) int { return len(a.body) + 512 }),
 		statuses: newBounded[statusKey, Status](remembered, nil),
-		comments: newBounded[commentKey, ownComment](remembered, nil)}
+		comments: newBounded[commentKey, ownComment](remembered, nil), deployments: newBounded[deploymentKey, Deployment](remembered, nil)}
 	if c.now == nil {
 		c.now = time.Now
 	}

@@ -28,6 +28,7 @@ type fakeHost struct {
 	comments []object
 	statuses []object
 	checks   []object
+	deployed []object       // newest first: deployments with their statuses, or environments
 	other    map[string]any // further answers, by method and path
 	nextID   int
 
@@ -161,17 +162,26 @@ func (f *fakeHost) route(w http.ResponseWriter, q *http.Request, path string) {
 		}
 		return
 	}
-	var body map[string]string
+	var sent object
+	body := map[string]string{}
 	if q.Method == "POST" || q.Method == "PATCH" || q.Method == "PUT" {
-		if q.Header.Get("Content-Type") != "application/json" || json.NewDecoder(q.Body).Decode(&body) != nil {
+		if q.Header.Get("Content-Type") != "application/json" || json.NewDecoder(q.Body).Decode(&sent) != nil {
 			f.refuse(w, 400, "Problems parsing JSON")
 			return
+		}
+		for k, v := range sent {
+			if text, ok := v.(string); ok {
+				body[k] = text
+			}
 		}
 	}
 	repo := map[Kind]string{GitHub: "/repos/team-a/shop", GitLab: "/projects/team-a%2Fweb%2Fshop"}[f.kind]
 	rest, ok := strings.CutPrefix(path, repo)
 	if !ok {
 		f.refuse(w, 404, "Not Found")
+		return
+	}
+	if f.deploys(w, q, rest, sent) {
 		return
 	}
 	if f.kind == GitHub {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
@@ -34,7 +35,7 @@ func (r *Repository) Descends(ctx context.Context, c *Commit, ancestor string) (
 // descends implements origin.
 func (r *remote) descends(ctx context.Context, hash, ancestor string) (bool, error) {
 	defer r.end()
-	s, err := r.between(ctx, hash, ancestor)
+	s, err := r.between(ctx, ancestor, hash)
 	if err != nil {
 		return false, r.explain(ctx, fmt.Sprintf("looking for %s among the ancestors of %s at", ancestor, hash), err)
 	}
@@ -42,8 +43,8 @@ func (r *remote) descends(ctx context.Context, hash, ancestor string) (bool, err
 	return found, errors.Join(err, s.remove())
 }
 
-// between fetches the commits that lead to hash and not to ancestor into a store of their own.
-func (r *remote) between(ctx context.Context, hash, ancestor string) (*store, error) {
+// between fetches the commits that lead to heads and not to ancestor into a store of their own.
+func (r *remote) between(ctx context.Context, ancestor string, heads ...string) (*store, error) {
 	refs, err := r.advertised(ctx)
 	if err != nil {
 		return nil, err
@@ -60,10 +61,13 @@ func (r *remote) between(ctx context.Context, hash, ancestor string) (*store, er
 	if refs.Capabilities.Supports(capability.Filter) {
 		q.Filter = packp.FilterTreeDepth(0)
 	}
-	q.Wants, q.Haves = []plumbing.Hash{plumbing.NewHash(hash)}, []plumbing.Hash{plumbing.NewHash(ancestor)}
+	for _, hash := range heads {
+		q.Wants = append(q.Wants, plumbing.NewHash(hash))
+	}
+	q.Haves = []plumbing.Hash{plumbing.NewHash(ancestor)}
 	answer, err := r.session.UploadPack(ctx, q)
 	if err != nil {
-		return nil, r.notOurs(hash, err)
+		return nil, r.notOurs(strings.Join(heads, " or "), err)
 	}
 	s, err := r.cache.fresh()
 	if err == nil {

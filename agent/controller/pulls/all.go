@@ -32,6 +32,8 @@ type Config struct {
 	Follows func(namespace string) bool
 	// Connect gives the host of a Sync and the repository there.
 	Connect func(ctx context.Context, s *schema.Sync) (Host, string, error)
+	// Repository is that of World.
+	Repository func(ctx context.Context, s *schema.Sync) (Repository, error)
 	// Status gives what was written last into the status of a Sync, SetStatus writes what f makes of it.
 	Status    func(ctx context.Context, s *schema.Sync) schema.SyncStatus
 	SetStatus func(ctx context.Context, s *schema.Sync, f func(*schema.SyncStatus)) error
@@ -206,7 +208,7 @@ func (p *All) follow(s *schema.Sync) *followed {
 	c := &p.config
 	ctx, stop := context.WithCancel(p.ctx)
 	f := &followed{uid: s.UID, stop: stop, hint: s.Annotations[AnnotationHint]}
-	f.Follower = New(World{Connect: c.Connect, Store: store{p}, Now: time.Now, Jitter: rand.Float64, Log: c.Log.With("sync", s.Namespace+"/"+s.Name), Turn: c.Turn,
+	f.Follower = New(World{Connect: c.Connect, Repository: c.Repository, Store: store{p}, Now: time.Now, Jitter: rand.Float64, Log: c.Log.With("sync", s.Namespace+"/"+s.Name), Turn: c.Turn,
 		Comment: c.Comment, Cluster: c.Cluster}, s)
 	go func() {
 		select { // the end; the beginning

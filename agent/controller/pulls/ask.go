@@ -64,6 +64,10 @@ func (f *Follower) note(s *schema.Sync, n notes) {
 	for number, hints := range n.numbers {
 		f.wants(number, hints)
 	}
+	if f.branches != nil {
+		n.poll = f.branches.moved(n.refs, f.world.Now()) || n.poll
+		n.refs = nil
+	}
 	for _, r := range n.refs {
 		branch, isBranch := strings.CutPrefix(r.Ref, "refs/heads/")
 		if !isBranch {
@@ -91,6 +95,9 @@ func (f *Follower) answer(ctx context.Context, s *schema.Sync) ([]life.Approval,
 	now := f.world.Now()
 	if now.Before(f.quiet) {
 		return nil, nil
+	}
+	if f.branches != nil {
+		return nil, f.list(ctx, s)
 	}
 	var approvals []life.Approval
 	if f.due(now) <= many { // what a webhook told of is somebody waiting; the poll is not
@@ -154,8 +161,10 @@ func (f *Follower) poll(ctx context.Context, s *schema.Sync) error {
 // interval is the time between two polls: longer where the host takes few requests.
 func (f *Follower) interval(s *schema.Sync) time.Duration {
 	d := max(agent.IntervalOf(s), shortestPoll)
-	if remaining, _, known := f.host.Limit(); known && remaining < 10*reserve {
-		d *= 4
+	if f.host != nil {
+		if remaining, _, known := f.host.Limit(); known && remaining < 10*reserve {
+			d *= 4
+		}
 	}
 	return d + time.Duration((f.world.Jitter()-0.5)*0.2*float64(d))
 }

@@ -23,6 +23,7 @@ type Host interface {
 	RemoveLabel(ctx context.Context, repo string, number int, label string) error
 	SetComment(ctx context.Context, repo string, number int, marker, body string) error
 	SetStatus(ctx context.Context, repo, commit string, s forge.Status) error
+	SetDeployment(ctx context.Context, repo string, d forge.Deployment) error
 	Limit() (remaining int, reset time.Time, known bool)
 }
 
@@ -46,7 +47,9 @@ type Store interface {
 type World struct {
 	// Connect gives the host of a Sync and the repository there.
 	Connect func(ctx context.Context, s *schema.Sync) (Host, string, error)
-	Store   Store
+	// Repository opens the repository of a Sync, whose previews are of branches.
+	Repository func(ctx context.Context, s *schema.Sync) (Repository, error)
+	Store      Store
 	// Turn waits until the host may be asked for something that is in no hurry; the function gives the turn back.
 	Turn func(ctx context.Context) (func(), error)
 	// Comment writes, in Markdown, what there is to say of a preview on its pull request. May be nil: then no more than that there is none is said.
@@ -58,7 +61,7 @@ type World struct {
 	Log     *slog.Logger
 }
 
-// Follower gives the pull requests of a Sync their previews.
+// Follower gives the pull requests or branches of a Sync their previews.
 type Follower struct {
 	world  World         // constant
 	teller *teller       // constant
@@ -173,6 +176,7 @@ func (f *Follower) Run(ctx context.Context) {
 	told := make(chan struct{})
 	go func() { defer close(told); f.teller.run(ctx) }()
 	defer func() { <-told }()
+	defer f.disconnect()
 	next := time.NewTimer(0)
 	defer next.Stop()
 	for {
@@ -191,7 +195,8 @@ func (f *Follower) Run(ctx context.Context) {
 type state struct {
 	host       Host
 	repository string
-	generation int64 // of the Sync that host is for
+	generation int64     // of the Sync that host is for
+	branches   *branches // nil: previews are of pull requests
 
 	pulls map[int]*pull  // that are open, as far as is known
 	over  map[int]string // how others ended

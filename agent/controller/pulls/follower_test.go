@@ -14,7 +14,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"headgate.dev/agent"
 	"headgate.dev/agent/forge"
+	"headgate.dev/render/object"
 	"headgate.dev/schema"
 )
 
@@ -32,6 +34,8 @@ type world struct {
 	status   schema.SyncPreviewsStatus
 	told     map[int][]string
 	states   map[string]forge.StatusState
+	shown    []forge.Deployment
+	refuse   error // of deployments
 	next     int
 	now      time.Time
 	f        *Follower
@@ -149,6 +153,13 @@ func (w *world) SetComment(_ context.Context, _ string, n int, _, body string) e
 }
 
 func (w *world) SetStatus(context.Context, string, string, forge.Status) error { return w.answer() }
+
+func (w *world) SetDeployment(_ context.Context, _ string, d forge.Deployment) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.shown = append(w.shown, d)
+	return w.refuse
+}
 
 func (w *world) Limit() (int, time.Time, bool) { return 0, time.Time{}, false }
 
@@ -397,4 +408,50 @@ func TestRequires(t *testing.T) {
 	w.f.Hint(forge.Hint{PullRequests: []int{1}})
 	w.look(time.Second)
 	w.has("1:aaaaaaa")
+}
+
+// TestShownAmongEnvironments: what is live is shown once, what has ended is shown as that, and a token that may not show it keeps nothing else from being told.
+func TestShownAmongEnvironments(t *testing.T) {
+	w := newWorld(t)
+	w.f = New(World{Connect: w.f.world.Connect, Store: w, Turn: w.f.world.Turn, Now: w.f.world.Now, Jitter: w.f.world.Jitter, Log: w.f.world.Log,
+		Comment: func(context.Context, agent.PreviewReport) (string, error) { return "It is live.", nil }}, w.s)
+	w.open(1, "a", nil)
+	w.look(0)
+	live := agent.PreviewReport{Number: 1, Commit: id("a"), URL: "https://shop-pr-1.example.com", Applied: true, Live: w.now, Before: &object.Set{}}
+	tell := func(r *agent.PreviewReport, want ...forge.Deployment) {
+		t.Helper()
+		if r != nil {
+			w.f.Report(*r)
+		}
+		w.f.teller.of(1).at = time.Time{} // the time to settle is over
+		w.f.teller.tell(t.Context())
+		if !slices.Equal(w.shown, want) {
+			t.Fatalf("shown is %+v, want %+v", w.shown, want)
+		}
+		w.shown = nil
+	}
+	const name = "preview/team-a/shop/pr-1"
+	early := live
+	early.Live = time.Time{}
+	tell(&early)
+	w.refuse = &forge.Error{Reason: forge.Unavailable, Status: 500}
+	one := forge.Deployment{Environment: name, Commit: id("a"), URL: live.URL, Live: true}
+	tell(&live, one)
+	w.refuse = nil
+	tell(nil, one) // once more
+	tell(&live)
+	w.refuse = &forge.Error{Reason: forge.Forbidden, Status: 403}
+	p := w.pulls[1]
+	p.State = forge.Merged
+	w.pulls[1] = p
+	w.f.Hint(forge.Hint{PullRequests: []int{1}})
+	w.look(time.Second)
+	tell(&agent.PreviewReport{Number: 1, Ended: true}, forge.Deployment{Environment: name})
+	tell(nil)
+	if told := w.told[1]; len(told) != 2 || !strings.Contains(told[1], "ended") {
+		t.Errorf("the comments are %q", told)
+	}
+	if got := environment("preview/a.b/shop"); strings.Contains(got, ".") {
+		t.Errorf("an environment is called %q", got)
+	}
 }

@@ -58,12 +58,13 @@ func (f *Follower) keep(n notes) {
 
 // connect sees to the host. Where the Sync says something else now, nothing that was learned holds.
 func (f *Follower) connect(ctx context.Context, s *schema.Sync) error {
-	if f.host != nil && f.generation == s.Generation {
+	if f.connected() && f.generation == s.Generation {
 		return nil
 	}
 	if s.Spec.Previews.Branches != nil {
-		return errors.New("previews of branches are made by headgate up; in a cluster name previews.pullRequests")
+		return f.connectBranches(ctx, s)
 	}
+	f.disconnect()
 	if s.Spec.Forge == nil || s.Spec.Forge.Kind == schema.ForgeGeneric {
 		return errors.New("previews.pullRequests need to know the Git host: name its kind and a token in spec.forge")
 	}
@@ -71,7 +72,7 @@ func (f *Follower) connect(ctx context.Context, s *schema.Sync) error {
 	if err != nil {
 		return err
 	}
-	if f.repository != repository {
+	if f.repository != repository || f.branches != nil {
 		f.state = state{pulls: map[int]*pull{}, over: map[int]string{}, asks: map[int]*ask{}, checks: map[string]*check{}, unlabel: map[int]bool{},
 			written: f.written, ours: f.ours}
 	}
@@ -171,6 +172,9 @@ func (f *Follower) decide(w *life.World) life.Decision {
 	for number, how := range f.over {
 		w.Over[life.NameOf(number)] = how
 	}
+	if f.branches != nil {
+		f.branches.describe(w)
+	}
 	for _, number := range f.numbers() {
 		k := f.pulls[number]
 		w.Subjects = append(w.Subjects, life.Subject{Number: number, Author: k.Author, Labels: k.Labels, Target: k.Base.Ref, Draft: k.Draft,
@@ -189,8 +193,8 @@ func (f *Follower) complete(ctx context.Context, s *schema.Sync, d *life.Decisio
 		a := &d.Absences[i]
 		k := f.pulls[a.Number]
 		switch {
-		case k == nil || a.Commit == "" || a.Commit != k.Head.Commit:
-		case a.Reason == life.NoBase && k.based != k.Head.Commit && k.MergeBase == "":
+		case a.Commit == "" || a.Commit != f.headOf(a):
+		case a.Reason == life.NoBase && k != nil && k.based != k.Head.Commit && k.MergeBase == "":
 			_, err := f.askOne(ctx, s, a.Number, cmp.Or(f.asks[a.Number], &ask{}))
 			if err != nil {
 				return more, err
@@ -208,6 +212,17 @@ func (f *Follower) complete(ctx context.Context, s *schema.Sync, d *life.Decisio
 	}
 	f.forget()
 	return more, nil
+}
+
+// headOf is the head of an absence's subject; empty where it is not known.
+func (f *Follower) headOf(a *life.Absence) string {
+	if k := f.pulls[a.Number]; k != nil {
+		return k.Head.Commit
+	}
+	if f.branches != nil {
+		return f.branches.heads[a.Branch]
+	}
+	return ""
 }
 
 // asked tells whether the required status of a commit was asked for a moment ago.
@@ -238,6 +253,11 @@ func (f *Follower) forget() {
 	heads := map[string]bool{}
 	for _, k := range f.pulls {
 		heads[k.Head.Commit] = true
+	}
+	if f.branches != nil {
+		for _, head := range f.branches.heads {
+			heads[head] = true
+		}
 	}
 	maps.DeleteFunc(f.checks, func(commit string, _ *check) bool { return !heads[commit] })
 }

@@ -52,6 +52,7 @@ type topic struct {
 	body   string
 	commit string
 	status forge.Status
+	shown  forge.Deployment
 	live   string    // the head that was told to be live
 	at     time.Time // nothing more of that head before
 }
@@ -235,7 +236,9 @@ func (t *teller) say(ctx context.Context, n *news, m *message) error {
 	status, commit := statusOf(n.sync, m)
 	shows := tellsStatuses(n.sync) && commit != "" && (commit != p.commit || status != p.status)
 	comments := body != "" && body != p.body
-	if !shows && !comments {
+	shown := t.deployment(n.sync, m)
+	deploys := shown.Environment != "" && shown != p.shown
+	if !shows && !comments && !deploys {
 		return nil
 	}
 	done, err := t.turn(ctx)
@@ -251,10 +254,57 @@ func (t *teller) say(ctx context.Context, n *news, m *message) error {
 		}
 		p.commit, p.status = commit, status
 	}
-	if !comments {
-		return nil
+	if comments {
+		if err := t.sayComment(ctx, n, m, p, body); err != nil {
+			return err
+		}
 	}
-	return t.sayComment(ctx, n, m, p, body)
+	if deploys {
+		return t.show(ctx, n, m, p, shown)
+	}
+	return nil
+}
+
+// show has the host show the preview among its environments. That the token may not is said once, and keeps nothing else from being told.
+func (t *teller) show(ctx context.Context, n *news, m *message, p *topic, d forge.Deployment) error {
+	err := n.host.SetDeployment(ctx, n.repository, d)
+	var e *forge.Error
+	if errors.As(err, &e) && (e.Reason == forge.Forbidden || e.Reason == forge.NotFound || e.Reason == forge.Invalid) {
+		t.log.Warn("a preview is not shown among the host's environments: let the token write deployments (GitHub) or environments (GitLab)",
+			"pull request", m.number, "error", err)
+		err = nil
+	}
+	if err == nil {
+		p.shown = d
+	}
+	return err
+}
+
+// deployment is what the host is to show among its environments; without a name where nothing is to be said now.
+func (t *teller) deployment(s *schema.Sync, m *message) forge.Deployment {
+	r := m.report
+	d := forge.Deployment{Environment: fmt.Sprintf("%s/pr-%d", environment(t.marker(s)), m.number)}
+	switch {
+	case !tellsStatuses(s):
+		return forge.Deployment{}
+	case m.over != "" || r != nil && r.Ended:
+		return d
+	case m.current() && r.Problem == nil && r.Applied && !r.Live.IsZero() && r.URL != "":
+		d.Live, d.Commit, d.URL = true, r.Commit, r.URL
+		return d
+	}
+	return forge.Deployment{}
+}
+
+// environment is a name that every host takes.
+func environment(name string) string {
+	if !strings.ContainsFunc(name, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-_/", r)
+	}) && len(name) < 200 {
+		return name
+	}
+	sum := sha256.Sum256([]byte(name))
+	return "preview/" + hex.EncodeToString(sum[:8])
 }
 
 func (t *teller) sayComment(ctx context.Context, n *news, m *message, p *topic, body string) error {

@@ -136,17 +136,38 @@ func (h *Handle) open() error {
 
 // Fetch gives a commit by its id; see git.Repository.Fetch.
 func (h *Handle) Fetch(ctx context.Context, id string, refs ...string) (*git.Commit, error) {
+	var out *git.Commit
+	err := h.with(ctx, func(r *git.Repository) (err error) { out, err = r.Fetch(ctx, id, refs...); return err })
+	return out, err
+}
+
+// Heads gives the branches; see git.Repository.Heads.
+func (h *Handle) Heads(ctx context.Context) (map[string]string, error) {
+	var out map[string]string
+	err := h.with(ctx, func(r *git.Repository) (err error) { out, err = r.Heads(ctx); return err })
+	return out, err
+}
+
+// MergeBases gives what branches have in common with a commit; see git.Repository.MergeBases.
+func (h *Handle) MergeBases(ctx context.Context, onto string, heads []string) (map[string]string, error) {
+	var out map[string]string
+	err := h.with(ctx, func(r *git.Repository) (err error) { out, err = r.MergeBases(ctx, onto, heads); return err })
+	return out, err
+}
+
+// with does something with the repository when it is its turn.
+func (h *Handle) with(ctx context.Context, do func(*git.Repository) error) error {
 	s := h.shared
 	select {
 	case s.turn <- struct{}{}:
 		defer func() { <-s.turn }()
 	case <-ctx.Done():
-		return nil, fmt.Errorf("waiting for the repository: %w", context.Cause(ctx))
+		return fmt.Errorf("waiting for the repository: %w", context.Cause(ctx))
 	}
 	if err := h.open(); err != nil {
-		return nil, err
+		return err
 	}
-	return s.repo.Fetch(ctx, id, refs...)
+	return do(s.repo)
 }
 
 // Descends tells whether a commit of the source has another one among its ancestors, or is that one.

@@ -6,17 +6,12 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/client/config"
-	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"headgate.dev/schema"
 )
@@ -30,7 +25,6 @@ func TestClusterBranches(t *testing.T) {
 	s.freePreviews(t.Context())
 	s.freshNamespaces()
 	s.accountForPreviews()
-	s.policy()
 	s.stop = s.startController()
 	s.createGateway()
 	beta, endpoints := service("beta", s.host, s.backend(t, "the beta"))
@@ -79,54 +73,4 @@ func TestClusterBranches(t *testing.T) {
 	look()
 	s.answers(shop, "/", "", 404, "")
 	s.is("shop.story.example", "the shop")
-}
-
-// policy: what the account of the documentation is denied though its role lets it, and what it is not.
-func (s *previewStory) policy() {
-	const own, foreign = "preview-story-policy", "story-policy-foreign"
-	in := func(namespace string) metav1.ObjectMeta {
-		return metav1.ObjectMeta{Namespace: namespace, Name: "policy-" + strconv.FormatInt(time.Now().UnixNano(), 36)}
-	}
-	for _, name := range []string{own, foreign} {
-		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
-		s.must(client.IgnoreAlreadyExists(s.Create(s.Context(), namespace)))
-		defer func() { s.must(s.Delete(context.Background(), namespace)) }()
-	}
-	cfg, err := config.GetConfig()
-	s.must(err)
-	cfg.Impersonate.UserName = "system:serviceaccount:" + storyNamespace + ":previews"
-	as, err := client.New(cfg, client.Options{Scheme: s.Scheme()})
-	s.must(err)
-	denied := func(err error) bool {
-		return apierrors.IsForbidden(err) && strings.Contains(err.Error(), "this account makes routes in namespace")
-	}
-	s.until("the policy is in force", 30*time.Second, func(ctx context.Context) error {
-		if err := as.Create(ctx, &corev1.ConfigMap{ObjectMeta: in(foreign)}, client.DryRunAll); !denied(err) {
-			return fmt.Errorf("a ConfigMap in %s: %v", foreign, err)
-		}
-		return nil
-	})
-	production := &corev1.ConfigMap{ObjectMeta: in(storyNamespace)}
-	s.create(production)
-	dry := func(o client.Object) error { return as.Create(s.Context(), o, client.DryRunAll) }
-	for _, test := range []struct {
-		what    string
-		err     error
-		allowed bool
-	}{
-		{"a namespace of previews", dry(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "preview-story-another"}}), true},
-		{"another namespace", dry(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "story-another"}}), false},
-		{"deleting another namespace", as.Delete(s.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: foreign}}, client.DryRunAll), false},
-		{"a route beside production", dry(&gwv1.HTTPRoute{ObjectMeta: in(storyNamespace)}), true},
-		{"a Service beside production", dry(&corev1.Service{ObjectMeta: in(storyNamespace), Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}}}), false},
-		{"deleting what is production's", as.Delete(s.Context(), production, client.DryRunAll), false},
-		{"a ConfigMap in a preview", dry(&corev1.ConfigMap{ObjectMeta: in(own)}), true},
-		{"a route in a preview", dry(&gwv1.HTTPRoute{ObjectMeta: in(own)}), true},
-		{"a route elsewhere", dry(&gwv1.HTTPRoute{ObjectMeta: in(foreign)}), false},
-	} {
-		if test.allowed && test.err != nil || !test.allowed && !denied(test.err) {
-			s.Errorf("%s: %v; want it allowed: %t", test.what, test.err, test.allowed)
-		}
-	}
-	s.must(s.Delete(s.Context(), production)) // nobody but this account is meant
 }

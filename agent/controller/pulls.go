@@ -4,38 +4,21 @@ import (
 	"context"
 	"slices"
 
-	"headgate.dev/agent"
 	"headgate.dev/agent/controller/pulls"
 	"headgate.dev/agent/forge"
-	"headgate.dev/agent/git"
 	"headgate.dev/schema"
 )
 
 func (a *Agent) pullsConfig() pulls.Config {
 	return pulls.Config{
 		Manager: a.manager, Log: a.log, Recorder: a.recorder, Follows: a.follows, Status: a.statuses.Get, Turn: a.turnToTell,
-		Comment: a.options.Comment, Cluster: a.options.Cluster,
-		Connect:    func(ctx context.Context, s *schema.Sync) (pulls.Host, string, error) { return a.Forge(ctx, s) },
-		Repository: a.branches,
+		Comment: a.options.Comment, Cluster: a.options.Cluster, Reader: a.reader, World: &a.world,
+		Connect: func(ctx context.Context, s *schema.Sync) (pulls.Host, string, error) { return a.Forge(ctx, s) },
 		SetStatus: func(ctx context.Context, s *schema.Sync, f func(*schema.SyncStatus)) error {
 			_, _, err := a.statuses.Update(ctx, s, f)
 			return err
 		},
 	}
-}
-
-// branches opens the repository of a Sync, with a store that nobody fetches files into, so that a list waits for no fetch.
-func (a *Agent) branches(ctx context.Context, s *schema.Sync) (pulls.Repository, error) {
-	reader, err := a.reader(s)
-	if err != nil {
-		return nil, err
-	}
-	src, err := agent.ReadSource(ctx, s, reader)
-	if err != nil {
-		return nil, err
-	}
-	src.Ref, src.Limits = git.Ref{}, a.world.Limits
-	return a.world.Repositories.Use(src, "branches")
 }
 
 // turnToTell waits until another request to a Git host may be made; the function gives the turn back.

@@ -4,11 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
-	"github.com/go-git/go-git/v5/plumbing"
+	"headgate.dev/agent/git/internal/history"
 )
 
 // Heads asks a remote for all its branches, and gives the ids of their commits by the names of the branches, without "refs/heads/". It is the whole list or
@@ -83,7 +82,7 @@ func (r *remote) mergeBases(ctx context.Context, onto string, heads []string, ou
 	}
 	common := map[string][]string{}
 	for _, head := range heads {
-		if common[head], err = s.objects.edge(ctx, head); err != nil {
+		if common[head], err = history.Edge(ctx, head, s.objects.parents, func(string) bool { return true }); err != nil {
 			break
 		}
 	}
@@ -100,33 +99,6 @@ func (r *remote) mergeBases(ctx context.Context, onto string, heads []string, ou
 		}
 	}
 	return nil
-}
-
-// edge gives the commits that the way over parents leads to and that are not here: the first ones that whoever sent these has in common with somebody.
-func (o *objects) edge(ctx context.Context, head string) ([]string, error) {
-	edge, seen := map[string]bool{}, map[string]bool{head: true}
-	for next := []string{head}; len(next) > 0; {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		at := next[len(next)-1]
-		next = next[:len(next)-1]
-		c, err := o.commit(plumbing.NewHash(at))
-		if errors.Is(err, plumbing.ErrObjectNotFound) {
-			edge[at] = true
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("reading the history at %s: %w", at, err)
-		}
-		for _, parent := range c.parents {
-			if !seen[parent] {
-				seen[parent] = true
-				next = append(next, parent)
-			}
-		}
-	}
-	return slices.Sorted(maps.Keys(edge)), nil
 }
 
 // newest gives the one of some commits that is an ancestor of no other one. There are several only where a branch was merged with what it is compared with.

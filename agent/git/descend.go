@@ -10,6 +10,8 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
+
+	"headgate.dev/agent/git/internal/history"
 )
 
 // Descends tells whether a commit has another one, given by its id, among its ancestors, or is that one. A remote is asked for the commits between the two,
@@ -84,30 +86,19 @@ func (l *local) descends(ctx context.Context, hash, ancestor string) (bool, erro
 }
 
 // reaches tells whether a way over parents leads from one commit to another, as far as there are commits.
-func (o *objects) reaches(ctx context.Context, hash, ancestor string) (bool, error) {
-	seen := map[string]bool{hash: true}
-	for next := []string{hash}; len(next) > 0; {
-		if err := ctx.Err(); err != nil {
-			return false, fmt.Errorf("reading the history at %s: %w", hash, err)
-		}
-		at := next[len(next)-1]
-		next = next[:len(next)-1]
-		c, err := o.commit(plumbing.NewHash(at))
-		if errors.Is(err, plumbing.ErrObjectNotFound) {
-			continue // beyond what is new
-		}
-		if err != nil {
-			return false, fmt.Errorf("reading the history at %s: %w", at, err)
-		}
-		for _, parent := range c.parents {
-			if parent == ancestor {
-				return true, nil
-			}
-			if !seen[parent] {
-				seen[parent] = true
-				next = append(next, parent)
-			}
-		}
+func (o *objects) reaches(ctx context.Context, hash, ancestor string) (found bool, err error) {
+	_, err = history.Edge(ctx, hash, o.parents, func(parent string) bool { found = found || parent == ancestor; return !found })
+	return found, err
+}
+
+// parents gives those of a commit; here is false where it is not here.
+func (o *objects) parents(hash string) (parents []string, here bool, err error) {
+	c, err := o.commit(plumbing.NewHash(hash))
+	if errors.Is(err, plumbing.ErrObjectNotFound) {
+		return nil, false, nil
 	}
-	return false, nil
+	if err != nil {
+		return nil, false, err
+	}
+	return c.parents, true, nil
 }

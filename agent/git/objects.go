@@ -7,6 +7,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 
 	"headgate.dev/agent/git/internal/odb"
+	"headgate.dev/agent/git/internal/tag"
 )
 
 // objects are the objects of one repository, commits and tags understood.
@@ -34,14 +35,14 @@ func (o *objects) commit(id plumbing.Hash) (*Commit, error) {
 		case f.Kind != plumbing.TagObject:
 			return nil, fmt.Errorf("it is a %s, not a commit", f.Kind)
 		}
-		t, err := parseTag(id.String(), f.Data)
+		t, err := tag.Parse(id.String(), f.Data)
 		if err != nil {
 			return nil, err
 		}
 		if first == nil {
 			first = t
 		}
-		id = plumbing.NewHash(t.target)
+		id = plumbing.NewHash(t.Target)
 	}
 	return nil, errors.New("a tag of a tag of a tag, ten levels deep")
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"golang.org/x/crypto/ssh"
+
+	"headgate.dev/agent/git/internal/tag"
 )
 
 // signingKey writes an SSH key for git to sign with, and gives git's options for it and its public half.
@@ -127,7 +129,7 @@ func TestForgedTag(t *testing.T) {
 	second := commit(t, dir, "a.yaml", "a: 2\n")
 	keys := Keys{SSH: []string{public}}
 	check := func(raw string) error {
-		tag, err := parseTag(strings.Repeat("1", 40), []byte(raw))
+		tag, err := tag.Parse(strings.Repeat("1", 40), []byte(raw))
 		if err != nil {
 			return err
 		}
@@ -170,9 +172,9 @@ func FuzzTag(f *testing.F) {
 	f.Add([]byte("object 1111111111111111111111111111111111111111\ntype commit\ntag v1\ntagger A <a> 1 +0000\n\nm\n-----BEGIN PGP SIGNATURE-----\n\n-----END PGP SIGNATURE-----\n"))
 	f.Add([]byte("object 1111111111111111111111111111111111111111"))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		tag, err := parseTag("", raw)
-		if err == nil && string(tag.signed)+tag.sig != string(raw) {
-			t.Errorf("%q and %q", tag.signed, tag.sig)
+		tag, err := tag.Parse("", raw)
+		if err == nil && string(tag.Signed)+tag.Signature != string(raw) {
+			t.Errorf("%q and %q", tag.Signed, tag.Signature)
 		}
 	})
 }

@@ -32,8 +32,9 @@ type Config struct {
 	Follows func(namespace string) bool
 	// Connect gives the host of a Sync and the repository there.
 	Connect func(ctx context.Context, s *schema.Sync) (Host, string, error)
-	// Repository is that of World.
-	Repository func(ctx context.Context, s *schema.Sync) (Repository, error)
+	// Reader is the cluster as the account of a Sync sees it, World has the repositories.
+	Reader func(s *schema.Sync) (agent.Reader, error)
+	World  *agent.World
 	// Status gives what was written last into the status of a Sync, SetStatus writes what f makes of it.
 	Status    func(ctx context.Context, s *schema.Sync) schema.SyncStatus
 	SetStatus func(ctx context.Context, s *schema.Sync, f func(*schema.SyncStatus)) error
@@ -208,7 +209,7 @@ func (p *All) follow(s *schema.Sync) *followed {
 	c := &p.config
 	ctx, stop := context.WithCancel(p.ctx)
 	f := &followed{uid: s.UID, stop: stop, hint: s.Annotations[AnnotationHint]}
-	f.Follower = New(World{Connect: c.Connect, Repository: c.Repository, Store: store{p}, Now: time.Now, Jitter: rand.Float64, Log: c.Log.With("sync", s.Namespace+"/"+s.Name), Turn: c.Turn,
+	f.Follower = New(World{Connect: c.Connect, Repository: p.repository, Store: store{p}, Now: time.Now, Jitter: rand.Float64, Log: c.Log.With("sync", s.Namespace+"/"+s.Name), Turn: c.Turn,
 		Comment: c.Comment, Cluster: c.Cluster}, s)
 	go func() {
 		select { // the end; the beginning
@@ -218,6 +219,22 @@ func (p *All) follow(s *schema.Sync) *followed {
 		}
 	}()
 	return f
+}
+
+// repository opens the repository of a Sync, with a store that nobody fetches files into, so that a list waits for no fetch.
+func (p *All) repository(ctx context.Context, s *schema.Sync) (Repository, error) {
+	reader, err := p.config.Reader(s)
+	if err != nil {
+		return nil, err
+	}
+	s = s.DeepCopy()
+	s.Spec.Ref, s.Spec.Pin = nil, ""
+	src, err := agent.ReadSource(ctx, s, reader)
+	if err != nil {
+		return nil, err
+	}
+	src.Limits = p.config.World.Limits
+	return p.config.World.Repositories.Use(src, "branches")
 }
 
 // Gone is told a Sync that is no more.

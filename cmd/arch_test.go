@@ -123,6 +123,8 @@ var table = []row{
 		"a backend like any other: it must not know what the proxy knows"},
 	{"proxy/controller", driver, []string{"proxy/...", "schema"},
 		"the loop of the cluster: informers to Step to xds, status and fleet"},
+	{"proxy/controller/inbox", edge, []string{"proxy/kube", "proxy/live"},
+		"changes that have come, whatever is made of them"},
 	{"proxy/controller/queue", edge, nil,
 		"work by name for whoever leads, whatever the work is"},
 

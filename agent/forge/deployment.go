@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -50,12 +52,12 @@ func (c *Client) SetDeployment(ctx context.Context, repo string, d Deployment) e
 	return nil
 }
 
+// environments are names that every host takes.
+var environments = regexp.MustCompile(`^[a-zA-Z0-9_-][a-zA-Z0-9_/-]{0,253}[a-zA-Z0-9_-]$|^[a-zA-Z0-9_-]$`)
+
 func (d Deployment) problem() string {
-	odd := func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-_/", r)
-	}
 	switch {
-	case d.Environment == "" || len(d.Environment) > 255 || strings.ContainsFunc(d.Environment, odd) || strings.Trim(d.Environment, "/") != d.Environment:
+	case !environments.MatchString(d.Environment):
 		return "the name of an environment has 1 to 255 letters, digits, - and _, and / inside"
 	case d.Live && !isCommit(d.Commit):
 		return "what is live is a commit of 40 or 64 digits"
@@ -68,6 +70,8 @@ func (d Deployment) problem() string {
 type hubDeployment struct {
 	ID  int64  `json:"id"`
 	SHA string `json:"sha"`
+
+	status hubDeploymentStatus // asked for by itself
 }
 
 type hubDeploymentStatus struct {
@@ -81,48 +85,53 @@ func (h hub) setDeployment(ctx context.Context, repo string, d Deployment) error
 	if h.kind == Gitea {
 		return nil // it has none
 	}
-	q := request{doing: "listing the deployments to " + d.Environment + " in " + repo, path: h.repo(repo, "/deployments"),
-		query: url.Values{"environment": {d.Environment}}}
-	all, err := listAll[hubDeployment](ctx, h.Client, q, nil)
+	active, err := h.activeDeployments(ctx, repo, d.Environment)
 	if err != nil {
 		return err
 	}
-	shown := false
-	var before []int64
-	for i, o := range all { // the newest first
-		s, err := h.deploymentStatus(ctx, repo, o.ID)
-		switch {
-		case err != nil:
-			return err
-		case d.Live && i == 0 && o.SHA == d.Commit && s.State != "inactive":
-			shown = true
-			if s.State != "success" || s.EnvironmentURL != d.URL {
-				if err := h.addDeploymentStatus(ctx, repo, o.ID, d); err != nil {
-					return err
-				}
-			}
-		case s.State != "inactive":
-			before = append(before, o.ID)
-		case i > 0 && len(before) == 0:
-			return h.endDeployments(ctx, repo, d, before, shown) // those before it ended when it began
-		}
+	shown := d.Live && len(active) > 0 && active[0].SHA == d.Commit
+	switch {
+	case shown && (active[0].status.State != "success" || active[0].status.EnvironmentURL != d.URL):
+		err = h.addDeploymentStatus(ctx, repo, active[0].ID, d)
+	case d.Live && !shown:
+		err = h.addDeployment(ctx, repo, d)
 	}
-	return h.endDeployments(ctx, repo, d, before, shown)
+	if err != nil {
+		return err
+	}
+	if shown {
+		active = active[1:]
+	}
+	return h.endDeployments(ctx, repo, d.Environment, active)
 }
 
-// endDeployments makes the deployment of a commit, unless it is shown, and ends those before.
-func (h hub) endDeployments(ctx context.Context, repo string, d Deployment, before []int64, shown bool) error {
-	if d.Live && !shown {
-		if err := h.addDeployment(ctx, repo, d); err != nil {
-			return err
-		}
-	}
-	for _, id := range before {
-		if err := h.addDeploymentStatus(ctx, repo, id, Deployment{Environment: d.Environment}); err != nil {
+// endDeployments ends the oldest first, so that those which are active stay the newest, whatever happens in between.
+func (h hub) endDeployments(ctx context.Context, repo, environment string, active []hubDeployment) error {
+	for _, o := range slices.Backward(active) {
+		if err := h.addDeploymentStatus(ctx, repo, o.ID, Deployment{Environment: environment}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// activeDeployments gives those to an environment that are not ended, the newest first: all before one that is ended are.
+func (h hub) activeDeployments(ctx context.Context, repo, environment string) ([]hubDeployment, error) {
+	q := request{doing: "listing the deployments to " + environment + " in " + repo, path: h.repo(repo, "/deployments"),
+		query: url.Values{"environment": {environment}}}
+	all, err := listAll[hubDeployment](ctx, h.Client, q, nil)
+	if err != nil {
+		return nil, err
+	}
+	for i := range all {
+		if all[i].status, err = h.deploymentStatus(ctx, repo, all[i].ID); err != nil {
+			return nil, err
+		}
+		if all[i].status.State == "inactive" {
+			return all[:i], nil
+		}
+	}
+	return all, nil
 }
 
 // addDeployment makes a deployment, whatever the commit's statuses are: it is there already.
@@ -167,39 +176,41 @@ type labEnvironment struct {
 
 // setDeployment keeps one environment. One that was stopped is made anew: nothing starts it again.
 func (l lab) setDeployment(ctx context.Context, repo string, d Deployment) error {
-	var all []labEnvironment
-	q := request{doing: "looking for the environment " + d.Environment + " in " + repo, path: l.project(repo, "/environments"),
-		query: url.Values{"name": {d.Environment}}}
-	if _, err := l.call(ctx, q, &all); err != nil {
+	had, err := l.environment(ctx, repo, d.Environment)
+	if err != nil {
 		return err
-	}
-	var had *labEnvironment
-	for i := range all {
-		if all[i].Name == d.Environment {
-			had = &all[i]
-		}
 	}
 	change := func(method, path string, body any) error {
 		_, err := l.call(ctx, request{doing: "setting the environment " + d.Environment + " in " + repo, method: method,
 			path: l.project(repo, "/environments"+path), body: body}, nil)
 		return err
 	}
-	if had == nil && !d.Live {
+	at, available := fmt.Sprintf("/%d", had.ID), had.State == "available"
+	switch {
+	case !d.Live && available:
+		return change(http.MethodPost, at+"/stop", map[string]string{})
+	case !d.Live, available && had.ExternalURL == d.URL:
 		return nil
-	}
-	if had != nil {
-		at := fmt.Sprintf("/%d", had.ID)
-		switch {
-		case d.Live && had.State == "available" && had.ExternalURL == d.URL, !d.Live && had.State != "available":
-			return nil
-		case d.Live && had.State == "available":
-			return change(http.MethodPut, at, map[string]string{"external_url": d.URL})
-		case !d.Live:
-			return change(http.MethodPost, at+"/stop", map[string]string{})
-		}
+	case available:
+		return change(http.MethodPut, at, map[string]string{"external_url": d.URL})
+	case had.ID != 0:
 		if err := change(http.MethodDelete, at, nil); err != nil {
 			return err
 		}
 	}
 	return change(http.MethodPost, "", map[string]string{"name": d.Environment, "external_url": d.URL, "tier": "development"})
+}
+
+// environment gives the one of a name; the zero value where there is none.
+func (l lab) environment(ctx context.Context, repo, name string) (labEnvironment, error) {
+	var all []labEnvironment
+	q := request{doing: "looking for the environment " + name + " in " + repo, path: l.project(repo, "/environments"), query: url.Values{"name": {name}}}
+	if _, err := l.call(ctx, q, &all); err != nil {
+		return labEnvironment{}, err
+	}
+	i := slices.IndexFunc(all, func(e labEnvironment) bool { return e.Name == name })
+	if i < 0 {
+		return labEnvironment{}, nil
+	}
+	return all[i], nil
 }

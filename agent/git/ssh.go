@@ -8,12 +8,9 @@ import (
 	"io"
 	"net"
 	"net/url"
-	"slices"
 	"strings"
-	"time"
 
 	fluxgit "github.com/fluxcd/pkg/git"
-	"github.com/fluxcd/pkg/ssh/knownhosts"
 	"github.com/go-git/go-git/v5/plumbing/format/pktline"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/transport"
@@ -54,23 +51,11 @@ func newSSH(u *url.URL, a Auth, proxy *url.URL, b bounds) (*sshPeer, error) {
 	if err := o.Validate(); err != nil && (a.SSHAgent == "" || len(a.KnownHosts) == 0) {
 		return nil, &AuthError{URL: t.url, Err: err}
 	}
-	check, algorithms, err := knownhosts.New(a.KnownHosts)
+	config, err := dial.Client(user, a.Password, a.SSHKey, a.KnownHosts)
 	if err != nil {
-		return nil, &AuthError{URL: t.url, Err: fmt.Errorf("reading known_hosts: %w", err)}
+		return nil, &AuthError{URL: t.url, Err: err}
 	}
-	if slices.Contains(algorithms, ssh.KeyAlgoRSA) {
-		// An RSA key is the same key whatever hash it signs with.
-		algorithms = append([]string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256}, algorithms...)
-	}
-	t.config = ssh.ClientConfig{User: user, HostKeyCallback: check, HostKeyAlgorithms: algorithms, Timeout: 30 * time.Second}
-	if len(a.SSHKey) == 0 {
-		return t, nil
-	}
-	key, err := dial.Key(a.SSHKey, a.Password)
-	if err != nil {
-		return nil, &AuthError{URL: t.url, Err: fmt.Errorf("reading the SSH key: %w", err)}
-	}
-	t.config.Auth = []ssh.AuthMethod{ssh.PublicKeys(key)}
+	t.config = config
 	return t, nil
 }
 

@@ -9,12 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/go-git/go-billy/v5/osfs"
-	"github.com/go-git/go-git/v5/plumbing/cache"
-	"github.com/go-git/go-git/v5/plumbing/format/packfile"
-	"github.com/go-git/go-git/v5/storage/filesystem"
-
-	"headgate.dev/agent/git/internal/odb"
 	"headgate.dev/agent/git/internal/pack"
 )
 
@@ -43,50 +37,14 @@ func (s *store) recent() []string {
 	return r
 }
 
-// errAfresh says that a pack is not worth adding to what there is.
-var errAfresh = errors.New("so much is new that a whole fetch costs less")
-
-// Bounds of one pack. Beyond them a thin pack, whose objects are stored one by one, is not taken.
-const (
-	maxThinObjects = 2000
-	maxThinBytes   = 64 << 20
-)
-
 // add stores a pack; url names its source in errors. On an error nothing of it counts.
-func (s *store) add(r io.Reader, thin bool, url string) (err error) {
-	f, err := os.CreateTemp(s.dir, "incoming-")
-	if err != nil {
-		return fmt.Errorf("storing a pack: %w", err)
-	}
-	defer func() { err = errors.Join(err, f.Close(), os.Remove(f.Name())) }()
-	if _, err := io.Copy(f, r); err != nil {
-		return err
-	}
-	sizes, err := pack.Measure(io.NewSectionReader(f, 0, 1<<62))
-	switch {
-	case err != nil:
-		return fmt.Errorf("reading a pack: %w", err)
-	case sizes.Largest > pack.MaxObject:
+func (s *store) add(r io.Reader, thin bool, url string) error {
+	err := pack.Store(s.dir, r, thin)
+	if errors.Is(err, pack.ErrLarge) {
 		return &TooBigError{What: "fetching a file from " + url, Limit: pack.MaxObject, Unit: "bytes",
 			Hint: "remove it from the branch, or let the server leave out large files (uploadpack.allowFilter)"}
-	case thin && (sizes.Objects > maxThinObjects || sizes.Total > maxThinBytes):
-		return errAfresh
-	case sizes.Objects == 0:
-		return nil
 	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return fmt.Errorf("reading a pack: %w", err)
-	}
-	st := filesystem.NewStorage(osfs.New(s.dir), cache.NewObjectLRU(odb.DeltaCache))
-	if !thin {
-		err = packfile.WritePackfileToObjectStorage(st, f)
-	} else {
-		err = pack.AddThin(st, f)
-	}
-	if err != nil {
-		return fmt.Errorf("storing a pack: %w", err)
-	}
-	return nil
+	return err
 }
 
 // done notes that a commit is complete.

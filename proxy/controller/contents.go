@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"headgate.dev/proxy/controller/inbox"
 	"headgate.dev/proxy/incr"
 	"headgate.dev/proxy/kube"
 )
@@ -28,8 +29,8 @@ var naming = map[kube.Kind]bool{kube.Gateway: true, kube.ListenerSet: true, kube
 type contents struct {
 	reader client.Reader // not a cache
 	log    *slog.Logger
-	todo   *inbox
-	done   *inbox
+	todo   *inbox.Inbox
+	done   *inbox.Inbox
 	named  incr.Relation[kube.Ref, kube.Ref] // by what names it
 }
 
@@ -42,7 +43,7 @@ func (c *contents) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-c.todo.wake:
+		case <-c.todo.Wake():
 		}
 		c.catchUp(ctx)
 	}
@@ -66,7 +67,7 @@ func (c *contents) catchUp(ctx context.Context) {
 
 // work reads for everything there is to do. After an error it is all still there.
 func (c *contents) work(ctx context.Context) error {
-	batch, point := c.todo.take()
+	batch, point := c.todo.Take()
 	var reads, dropped incr.Set[kube.Ref]
 	out := make([]kube.Change, 0, len(batch))
 	for _, change := range batch {
@@ -95,10 +96,10 @@ func (c *contents) work(ctx context.Context) error {
 	read, err := c.readAll(ctx, reads.Sorted(kube.CompareRefs))
 	if err != nil {
 		c.forget(batch)
-		c.todo.putBack(batch)
+		c.todo.PutBack(batch)
 		return err
 	}
-	c.done.putUpTo(point, slices.Concat(read, out)...)
+	c.done.PutUpTo(point, slices.Concat(read, out)...)
 	return nil
 }
 

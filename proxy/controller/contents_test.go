@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"headgate.dev/proxy/controller/inbox"
 	"headgate.dev/proxy/kube"
 )
 
@@ -34,22 +35,22 @@ func TestContentsPassFromOneToAnother(t *testing.T) {
 	first, second := kube.ChangeOf(kube.Gateway, withCertificate("first")), kube.ChangeOf(kube.Gateway, withCertificate("second"))
 	gone := kube.Change{Kind: kube.Gateway, Name: first.Name}
 	for _, batch := range [][]kube.Change{{gone, second}, {second, gone}} {
-		c := &contents{reader: everything{}, log: slog.New(slog.DiscardHandler), todo: newInbox(), done: newInbox()}
-		c.todo.put(first)
+		c := &contents{reader: everything{}, log: slog.New(slog.DiscardHandler), todo: inbox.New(), done: inbox.New()}
+		c.todo.Put(first)
 		c.catchUp(t.Context())
-		c.done.take()
-		c.todo.put(batch...)
+		c.done.Take()
+		c.todo.Put(batch...)
 		c.catchUp(t.Context())
-		changes, _ := c.done.take()
+		changes, _ := c.done.Take()
 		for _, change := range changes {
 			if change.Kind == kube.Secret && change.Object == nil {
 				t.Errorf("the Secret is said to be gone after %v", batch)
 			}
 		}
-		c.todo.put(kube.Change{Kind: kube.Gateway, Name: second.Name})
+		c.todo.Put(kube.Change{Kind: kube.Gateway, Name: second.Name})
 		c.catchUp(t.Context())
 		said := false
-		changes, _ = c.done.take()
+		changes, _ = c.done.Take()
 		for _, change := range changes {
 			said = said || change.Kind == kube.Secret && change.Object == nil
 		}

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/credentials"
 	"k8s.io/apimachinery/pkg/types"
 
+	"headgate.dev/proxy/controller/inbox"
 	"headgate.dev/proxy/engine"
 	"headgate.dev/proxy/envoy"
 	"headgate.dev/proxy/kube"
@@ -55,7 +56,7 @@ func newFakeReplica(t *testing.T, name string, authority *pki.Authority) *fakeRe
 		t.Fatal(err)
 	}
 	r := &fakeReplica{t: t, name: name, door: door, changed: map[kube.Ref]int{}}
-	r.loop = newLoop(newInbox(), slog.New(slog.DiscardHandler), Name)
+	r.loop = newLoop(inbox.New(), slog.New(slog.DiscardHandler), Name)
 	r.loop.effects = func(uint64, *engine.Effects) {}
 	r.tracker = newTracker(name, func(refs ...kube.Ref) {
 		r.mu.Lock()
@@ -94,13 +95,13 @@ func newFakeReplica(t *testing.T, name string, authority *pki.Authority) *fakeRe
 func (r *fakeReplica) sees(objects ...kube.Object) {
 	for _, o := range objects {
 		k := kindOf(o)
-		r.loop.inbox.putUpTo(live.Point(nil).With(int(k), track.Version(o.GetResourceVersion())), kube.ChangeOf(k, o))
+		r.loop.inbox.PutUpTo(live.Point(nil).With(int(k), track.Version(o.GetResourceVersion())), kube.ChangeOf(k, o))
 	}
 }
 
 // loses tells it that an object is gone, as of a version.
 func (r *fakeReplica) loses(k kube.Kind, name types.NamespacedName, version uint64) {
-	r.loop.inbox.putUpTo(live.Point(nil).With(int(k), version), kube.Change{Kind: k, Name: name})
+	r.loop.inbox.PutUpTo(live.Point(nil).With(int(k), version), kube.Change{Kind: k, Name: name})
 }
 
 // follow has the replica follow another one until the test or the call of what is returned ends that.

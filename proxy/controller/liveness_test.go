@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"headgate.dev/proxy/controller/inbox"
 	"headgate.dev/proxy/engine"
 	"headgate.dev/proxy/kube"
 	"headgate.dev/proxy/live"
@@ -28,7 +29,7 @@ func httpRoute(uid types.UID, generation int64, version string) *gwv1.HTTPRoute 
 
 // startLoop has a loop make steps that serves nobody yet, and a tracker follow it.
 func startLoop(t *testing.T) (*loop, *tracker) {
-	l := newLoop(newInbox(), slog.New(slog.DiscardHandler), Name)
+	l := newLoop(inbox.New(), slog.New(slog.DiscardHandler), Name)
 	l.effects = func(uint64, *engine.Effects) {}
 	tracker := newTracker("self", func(...kube.Ref) {})
 	l.xds = xds.New(xds.Options{Changed: tracker.touch})
@@ -58,9 +59,9 @@ func TestWaitForWhatNobodyServes(t *testing.T) {
 		in   bool
 	}{
 		{"nothing has come", func() {}, false},
-		{"the route has come", func() { l.inbox.put(kube.ChangeOf(kube.HTTPRoute, httpRoute("u", 1, "1"))) }, false},
-		{"Secrets are read up to before it", func() { l.inbox.putUpTo(live.Point(nil).With(int(kube.Secret), 6)) }, false},
-		{"and beyond: nobody names it", func() { l.inbox.putUpTo(live.Point(nil).With(int(kube.Secret), 8)) }, true},
+		{"the route has come", func() { l.inbox.Put(kube.ChangeOf(kube.HTTPRoute, httpRoute("u", 1, "1"))) }, false},
+		{"Secrets are read up to before it", func() { l.inbox.PutUpTo(live.Point(nil).With(int(kube.Secret), 6)) }, false},
+		{"and beyond: nobody names it", func() { l.inbox.PutUpTo(live.Point(nil).With(int(kube.Secret), 8)) }, true},
 	} {
 		step.do()
 		limit := time.Minute

@@ -8,6 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"headgate.dev/proxy/controller/inbox"
 	"headgate.dev/proxy/engine"
 	"headgate.dev/proxy/envoy"
 	"headgate.dev/proxy/kube"
@@ -18,7 +19,7 @@ import (
 
 // loop turns changes into steps of the engine and hands out their effects. See newLoop.
 type loop struct {
-	inbox *inbox
+	inbox *inbox.Inbox
 	xds   *xds.Server
 	log   *slog.Logger
 	// effects is told what a step brought, with its epoch. It must not wait.
@@ -37,7 +38,7 @@ type loop struct {
 }
 
 // newLoop makes a loop; whoever needs more of it than steps sets its other fields.
-func newLoop(in *inbox, log *slog.Logger, controller string) *loop {
+func newLoop(in *inbox.Inbox, log *slog.Logger, controller string) *loop {
 	return &loop{
 		inbox: in, log: log, nacked: make(chan struct{}, 1), refusing: map[string]struct{}{}, fleets: map[string]struct{}{},
 		engine: engine.New(engine.Options{Controller: controller}),
@@ -51,7 +52,7 @@ func (l *loop) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-l.inbox.wake:
+		case <-l.inbox.Wake():
 			l.next()
 		case <-l.nacked:
 			l.refused()
@@ -61,7 +62,7 @@ func (l *loop) run(ctx context.Context) {
 
 // next makes a step with all there is in the inbox. The first step is made even with nothing.
 func (l *loop) next() {
-	changes, point := l.inbox.take()
+	changes, point := l.inbox.Take()
 	if len(changes) == 0 && l.epoch > 0 && l.point.Has(point) {
 		return
 	}

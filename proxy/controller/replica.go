@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"headgate.dev/proxy/controller/inbox"
 	"headgate.dev/proxy/controller/queue"
 	"headgate.dev/proxy/engine"
 	"headgate.dev/proxy/fleet"
@@ -51,7 +52,7 @@ type replica struct {
 func newReplica(m manager.Manager, o Options) *replica {
 	r := &replica{
 		o: o, manager: m, book: newBook(), stepped: make(chan struct{}), serving: make(chan struct{}),
-		contents: &contents{reader: m.GetAPIReader(), log: named(o.Log, "contents"), todo: newInbox(), done: newInbox()},
+		contents: &contents{reader: m.GetAPIReader(), log: named(o.Log, "contents"), todo: inbox.New(), done: inbox.New()},
 	}
 	r.feeds = &feeds{cache: m.GetCache(), mapper: m.GetRESTMapper(), log: named(o.Log, "feeds"), seen: r.seen}
 	r.authority = &authority{
@@ -118,9 +119,9 @@ func (r *replica) seen(k kube.Kind, o client.Object, gone bool) {
 	// The object of a removal has the version of the removal.
 	point := live.Point(nil).With(int(k), track.Version(o.GetResourceVersion()))
 	if r.contents.concerns(k) {
-		r.contents.todo.putUpTo(point, c)
+		r.contents.todo.PutUpTo(point, c)
 	} else {
-		r.contents.done.putUpTo(point, c)
+		r.contents.done.PutUpTo(point, c)
 	}
 	if k == kube.Service || k == kube.ConfigMap {
 		r.fleets.seen(k.String(), o, gone)
@@ -255,7 +256,7 @@ func (r *replica) progress(ctx context.Context) {
 			if r.contents.concerns(kube.Kind(k)) {
 				to = r.contents.todo
 			}
-			to.putUpTo(live.Point(nil).With(k, version))
+			to.PutUpTo(live.Point(nil).With(k, version))
 		}
 		// A removal that a list told is in before the informer says how far that list was, by a moment.
 		r.tracker.known(before, at.Add(-time.Second))

@@ -332,14 +332,14 @@ func TestUnseenRemoval(t *testing.T) {
 	q, _ := b.connect(authority, "q", "")
 	a.expect("it is there", "a/g 2/2", want)
 	want.Removed = true
-	a.loop.inbox.put(kube.Change{Kind: kube.HTTPRoute, Name: want.Name, Unseen: true})
+	a.loop.inbox.Put(kube.Change{Kind: kube.HTTPRoute, Name: want.Name, Unseen: true})
 	a.pending("nobody knows as of when", "", want)
 	list := live.Point(nil).With(int(kube.HTTPRoute), 30)
-	a.loop.inbox.putUpTo(list)
+	a.loop.inbox.PutUpTo(list)
 	a.tracker.known(list, time.Now().Add(time.Minute))
 	a.pending("the other replica does not know", "a/g 1/2", want)
 	b.loses(kube.HTTPRoute, want.Name, 25)
-	b.loop.inbox.putUpTo(list)
+	b.loop.inbox.PutUpTo(list)
 	a.expect("it is removed", "a/g 2/2", want)
 	if p.serves("/eins") || q.serves("/eins") {
 		t.Error("it is served all the same")

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"headgate.dev/proxy/controller/inbox"
 	"headgate.dev/proxy/engine"
 	"headgate.dev/proxy/kube"
 	"headgate.dev/proxy/live"
@@ -22,12 +23,12 @@ import (
 type asker struct {
 	*testing.T
 	traffic *Traffic
-	inbox   *inbox
+	inbox   *inbox.Inbox
 	clock   time.Time
 }
 
 func newAsker(t *testing.T) *asker {
-	a := &asker{T: t, inbox: newInbox(), clock: time.Unix(1_800_000_000, 0)}
+	a := &asker{T: t, inbox: inbox.New(), clock: time.Unix(1_800_000_000, 0)}
 	l := newLoop(a.inbox, slog.New(slog.DiscardHandler), Name)
 	l.xds = xds.New(xds.Options{})
 	l.effects = func(uint64, *engine.Effects) {}
@@ -36,7 +37,7 @@ func newAsker(t *testing.T) *asker {
 	close(r.stepped)
 	a.traffic = &Traffic{replica: r, now: func() time.Time { return a.clock }}
 	for _, o := range basics() {
-		a.inbox.put(kube.ChangeOf(kindOf(o), o))
+		a.inbox.Put(kube.ChangeOf(kindOf(o), o))
 	}
 	l.next()
 	return a
@@ -88,7 +89,7 @@ func TestTrafficOfTwo(t *testing.T) {
 	a.want("after it was written", got, "shop.example /: second of b/two")
 	gotDone(false)
 	second, _ := pathRoute("second", "/", 1, 10)
-	a.inbox.put(kube.ChangeOf(kube.HTTPRoute, second))
+	a.inbox.Put(kube.ChangeOf(kube.HTTPRoute, second))
 	a.traffic.replica.loop.next()
 	a.clock = a.clock.Add(arrives + time.Second)
 	got, gotDone = a.ask("a/one", "first")

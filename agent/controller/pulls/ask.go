@@ -69,17 +69,8 @@ func (f *Follower) note(s *schema.Sync, n notes) {
 		n.refs = nil
 	}
 	for _, r := range n.refs {
-		branch, isBranch := strings.CutPrefix(r.Ref, "refs/heads/")
-		if !isBranch {
-			continue
-		}
-		for _, number := range f.numbers() {
-			if k := f.pulls[number]; !k.Fork && k.Head.Ref == branch {
-				f.wants(number, []forge.PullHint{{Number: number, Commit: r.Commit}})
-			}
-		}
-		if branch == branchOf(s) && len(f.pulls) > 0 {
-			n.poll = true // it may have been a merge, of which nobody else tells
+		if branch, ok := strings.CutPrefix(r.Ref, "refs/heads/"); ok {
+			n.poll = f.noteBranch(s, branch, r.Commit) || n.poll
 		}
 	}
 	for _, commit := range n.commits {
@@ -88,6 +79,16 @@ func (f *Follower) note(s *schema.Sync, n notes) {
 	if n.poll {
 		f.pollAt = time.Time{}
 	}
+}
+
+// noteBranch asks for the pull requests of a branch that moved. It tells whether all are to be asked for.
+func (f *Follower) noteBranch(s *schema.Sync, branch, commit string) (all bool) {
+	for _, number := range f.numbers() {
+		if k := f.pulls[number]; !k.Fork && k.Head.Ref == branch {
+			f.wants(number, []forge.PullHint{{Number: number, Commit: commit}})
+		}
+	}
+	return branch == branchOf(s) && len(f.pulls) > 0 // it may have been a merge, of which nobody else tells
 }
 
 // answer has the host asked for what there is to ask, and gives what approvals came of it.

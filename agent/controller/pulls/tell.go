@@ -232,13 +232,8 @@ func (t *teller) say(ctx context.Context, n *news, m *message) error {
 		t.log.Warn("writing the comment of a pull request", "pull request", m.number, "error", err)
 		return nil
 	}
-	p := t.of(m.number)
-	status, commit := statusOf(n.sync, m)
-	shows := tellsStatuses(n.sync) && commit != "" && (commit != p.commit || status != p.status)
-	comments := body != "" && body != p.body
-	shown := t.deployment(n.sync, m)
-	deploys := shown.Environment != "" && shown != p.shown
-	if !shows && !comments && !deploys {
+	calls := t.calls(n, m, body)
+	if len(calls) == 0 {
 		return nil
 	}
 	done, err := t.turn(ctx)
@@ -248,21 +243,34 @@ func (t *teller) say(ctx context.Context, n *news, m *message) error {
 	defer done()
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	if shows {
-		if err := n.host.SetStatus(ctx, n.repository, commit, status); err != nil {
+	for _, call := range calls {
+		if err := call(ctx); err != nil {
 			return err
 		}
-		p.commit, p.status = commit, status
-	}
-	if comments {
-		if err := t.sayComment(ctx, n, m, p, body); err != nil {
-			return err
-		}
-	}
-	if deploys {
-		return t.show(ctx, n, m, p, shown)
 	}
 	return nil
+}
+
+// calls are those to the host that say what it was not told before.
+func (t *teller) calls(n *news, m *message, body string) (out []func(context.Context) error) {
+	p := t.of(m.number)
+	status, commit := statusOf(n.sync, m)
+	if tellsStatuses(n.sync) && commit != "" && (commit != p.commit || status != p.status) {
+		out = append(out, func(ctx context.Context) error {
+			err := n.host.SetStatus(ctx, n.repository, commit, status)
+			if err == nil {
+				p.commit, p.status = commit, status
+			}
+			return err
+		})
+	}
+	if body != "" && body != p.body {
+		out = append(out, func(ctx context.Context) error { return t.sayComment(ctx, n, m, p, body) })
+	}
+	if shown := t.deployment(n.sync, m); shown.Environment != "" && shown != p.shown {
+		out = append(out, func(ctx context.Context) error { return t.show(ctx, n, m, p, shown) })
+	}
+	return out
 }
 
 // show has the host show the preview among its environments. That the token may not is said once, and keeps nothing else from being told.

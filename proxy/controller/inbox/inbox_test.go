@@ -1,4 +1,4 @@
-package controller
+package inbox
 
 import (
 	"testing"
@@ -23,24 +23,24 @@ func change(name string, generation int64) kube.Change {
 
 // TestInbox puts changes in, takes them, and puts them back: of one object the newest counts, in the order of the first.
 func TestInbox(t *testing.T) {
-	i := newInbox()
-	i.putUpTo(live.Point{3, 1}, change("x", 1), change("y", 1))
-	i.putUpTo(live.Point{2, 4}, change("x", 2))
-	<-i.wake
-	got, point := i.take()
+	i := New()
+	i.PutUpTo(live.Point{3, 1}, change("x", 1), change("y", 1))
+	i.PutUpTo(live.Point{2, 4}, change("x", 2))
+	<-i.Wake()
+	got, point := i.Take()
 	if d := cmp.Diff([]kube.Change{change("x", 2), change("y", 1)}, got); d != "" {
 		t.Errorf("want -, got +:\n%s", d)
 	}
 	if d := cmp.Diff(live.Point{3, 4}, point); d != "" {
 		t.Errorf("want -, got +:\n%s", d)
 	}
-	i.put(change("y", 0))
-	i.putBack(got)
-	again, _ := i.take()
+	i.Put(change("y", 0))
+	i.PutBack(got)
+	again, _ := i.Take()
 	if d := cmp.Diff([]kube.Change{change("y", 0), change("x", 2)}, again); d != "" {
 		t.Errorf("after putting back: want -, got +:\n%s", d)
 	}
-	if left, _ := i.take(); len(left) > 0 {
+	if left, _ := i.Take(); len(left) > 0 {
 		t.Errorf("left: %v", left)
 	}
 }

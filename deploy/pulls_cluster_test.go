@@ -623,9 +623,12 @@ func (s *pullsStory) endedByHand() {
 	s.headgate("preview", "delete", fmt.Sprintf("pr-%d", n))
 	s.answers(hostOf("shop", n), "/", "", 404, "")
 	s.without(n, "Ended")
-	if out := s.headgate("preview", "list"); !strings.Contains(out, "Ended") || !strings.Contains(out, "the next push brings it back") {
-		s.Errorf("list prints\n%s", out)
-	}
+	s.until("the list says what brings it back", time.Minute, func(context.Context) error { // it is ending first
+		if out := s.headgate("preview", "list"); !strings.Contains(out, "Ended") || !strings.Contains(out, "the next push brings it back") {
+			return fmt.Errorf("it prints\n%s", out)
+		}
+		return nil
+	})
 	s.comment("ada", n, "Where is it?")
 	s.never(n, "it was ended by hand")
 	s.git("checkout", "-q", "hand")

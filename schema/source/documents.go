@@ -2,7 +2,9 @@ package source
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"unicode/utf8"
 
@@ -219,7 +221,18 @@ func parseYAML(text []byte, doc *yaml.Node) (err error) {
 			err = fmt.Errorf("yaml: %v", r)
 		}
 	}()
-	return yaml.Unmarshal(text, doc)
+	d := yaml.NewDecoder(bytes.NewReader(text))
+	if err := d.Decode(doc); err != nil {
+		if errors.Is(err, io.EOF) {
+			return nil // nothing but comments
+		}
+		return err
+	}
+	// The parser ends a document at whatever does not belong to it, and would leave the rest unread.
+	if err := d.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
 }
 
 // withoutVersion makes the directive "%YAML 1.2" a comment: the parser reads 1.2 but knows only the older name.

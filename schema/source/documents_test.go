@@ -100,6 +100,8 @@ func TestStrangeFiles(t *testing.T) {
 		return string(out)
 	}
 	for _, c := range []struct{ name, data, want string }{
+		{"less indented than the first line", " a: 1\nb: 2\n", "f.yaml:2:1: this line does not belong to what is above it: indent it as the first line is, or put a line --- between them"},
+		{"a tab behind brackets", "a: [x]\nb: 1\n\tc: 2\n", "f.yaml:3:1: YAML is indented with spaces, and this line has a tab"},
 		{"CRLF", "a: 1\r\nb: [\r\n", "f.yaml:2:4: this brace or bracket is not closed, or a text inside it has one of { } [ ] , ? and must be quoted"},
 		{"CRLF and a tab", "a:\r\n\tb: 1\r\n", "f.yaml:2:1: YAML is indented with spaces, and this line has a tab"},
 		{"BOM", "\xef\xbb\xbfa: 1\na: 2\n", "f.yaml:2:1: the key \"a\" is already there on line 1"},

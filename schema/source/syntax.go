@@ -35,14 +35,19 @@ func explainSyntax(file string, c chunk, err error) *Error {
 // findTrap looks for the trap on the reported line, then on the ones beside it, because the parser often notices only
 // later (or counts from the start of the context).
 func findTrap(lines [][]byte, line int, message string) (hint string, at, column int) {
-	for _, candidate := range []int{line, line - 1, line + 1} {
-		if candidate < 1 || candidate > len(lines) {
-			continue
+	for _, trap := range []func(text, message string) (string, int){tabTrap, trapOn} { // a tab is one wherever it is
+		for _, candidate := range []int{line, line - 1, line + 1} {
+			if candidate < 1 || candidate > len(lines) {
+				continue
+			}
+			text := strings.TrimRight(string(lines[candidate-1]), "\r")
+			if hint, column := trap(text, message); hint != "" {
+				return hint, candidate, column
+			}
 		}
-		text := strings.TrimRight(string(lines[candidate-1]), "\r")
-		if hint, column := trapOn(text, message); hint != "" {
-			return hint, candidate, column
-		}
+	}
+	if strings.Contains(message, "<document start>") {
+		return "this line does not belong to what is above it: indent it as the first line is, or put a line --- between them", min(line+1, len(lines)), 1
 	}
 	if name, ok := strings.CutPrefix(message, "unknown anchor '"); ok {
 		name = strings.TrimSuffix(name, "' referenced")
@@ -56,11 +61,15 @@ func findTrap(lines [][]byte, line int, message string) (hint string, at, column
 	return "", line, 1 + len(text) - len(bytes.TrimLeft(text, " \t"))
 }
 
-func trapOn(text, message string) (hint string, column int) {
+func tabTrap(text, _ string) (hint string, column int) {
 	indent := text[:len(text)-len(strings.TrimLeft(text, " \t"))]
 	if i := strings.IndexByte(indent, '\t'); i >= 0 {
 		return "YAML is indented with spaces, and this line has a tab", i + 1
 	}
+	return "", 0
+}
+
+func trapOn(text, message string) (hint string, column int) {
 	start, value := valueOf(text)
 	says := func(parts ...string) bool {
 		return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(message, part) })
@@ -76,7 +85,7 @@ func trapOn(text, message string) (hint string, column int) {
 		return "quote a text with \": \" in it", start + 1
 	case says("flow", "',' or") && strings.ContainsAny(text, "{["):
 		return openFlow, strings.IndexAny(text, "{[") + 1
-	case strings.ContainsAny(value[:1], "{["):
+	case strings.ContainsAny(value[:1], "{[") && !strings.ContainsAny(value[len(value)-1:], "}]"):
 		return openFlow, start + 1
 	}
 	return "", 0

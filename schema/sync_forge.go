@@ -34,7 +34,8 @@ type SyncForge struct {
 	// +kubebuilder:validation:Pattern=`^https?://[^\s@?#]+$`
 	URL string `json:"url,omitempty"`
 	// SecretRef names the Secret of the same namespace with what the host's API asks for: token, or what the Sync's own secretRef may have
-	// (password, bearerToken, a GitHub App), and ca.crt.
+	// (password, bearerToken, a GitHub App), and ca.crt. It must be allowed to read the repository and its pull requests and to write what is told
+	// there: commit statuses, comments, and with previews deployments (GitHub) or environments (GitLab).
 	//
 	// Default: the Secret of the Sync's secretRef.
 	// Example: {name: shop-forge}

@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"headgate.dev/agent"
-	"headgate.dev/agent/controller/internal/pace"
+	"headgate.dev/agent/pace"
 	"headgate.dev/agent/plan"
 	"headgate.dev/schema"
 )

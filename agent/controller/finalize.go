@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"headgate.dev/agent/controller/internal/pace"
+	"headgate.dev/agent/pace"
 	"headgate.dev/schema"
 )
 

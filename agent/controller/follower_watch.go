@@ -5,8 +5,8 @@ import (
 	"slices"
 	"time"
 
-	"headgate.dev/agent/controller/internal/pace"
 	"headgate.dev/agent/drift"
+	"headgate.dev/agent/pace"
 	"headgate.dev/render/object"
 )
 

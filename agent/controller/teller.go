@@ -7,9 +7,9 @@ import (
 	"sync"
 	"time"
 
-	"headgate.dev/agent/controller/internal/pace"
 	"headgate.dev/agent/controller/internal/verdict"
 	"headgate.dev/agent/forge"
+	"headgate.dev/agent/pace"
 	"headgate.dev/schema"
 )
 

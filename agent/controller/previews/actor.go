@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"headgate.dev/agent"
+	"headgate.dev/agent/pace"
 	"headgate.dev/agent/plan"
 	"headgate.dev/schema"
 )
@@ -161,17 +163,17 @@ func (x *actor) look(ctx context.Context) time.Duration {
 	problem := x.driver.Look(ctx, o, of)
 	if problem == nil || problem.Stalled {
 		x.failures = 0
-		return spread(anew)
+		return pace.Spread(anew, rand.Float64())
 	}
 	x.failures++
-	return backoff(x.failures)
+	return pace.Backoff(x.failures, 0, rand.Float64())
 }
 
 // again says how long to wait after something went wrong that is not the preview's.
 func (x *actor) again(doing string, err error) time.Duration {
 	x.log.Debug(doing, "error", err)
 	x.failures++
-	return backoff(x.failures)
+	return pace.Backoff(x.failures, 0, rand.Float64())
 }
 
 // hold puts the finalizer on a Preview, and who is to remove it, before anything is written for it.
@@ -238,5 +240,5 @@ func (x *actor) delete(ctx context.Context, o *schema.Preview, s *schema.Sync) t
 		x.log.Debug("letting the Preview go", "error", err)
 	}
 	x.failures++
-	return backoff(x.failures)
+	return pace.Backoff(x.failures, 0, rand.Float64())
 }

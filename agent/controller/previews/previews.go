@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -217,16 +216,4 @@ func (p *Previews) count() map[plan.Owner]int {
 		out[x.of]++
 	}
 	return out
-}
-
-// spread gives a time up to a tenth longer or shorter.
-func spread(d time.Duration) time.Duration {
-	return d + time.Duration((rand.Float64()-0.5)*0.2*float64(d))
-}
-
-// backoff gives the time to the next try after a number of failures in a row: a second, then twice as long each time, up to five minutes, of which a random
-// half is left out.
-func backoff(failures int) time.Duration {
-	d := min(time.Second<<min(max(failures-1, 0), 12), 5*time.Minute)
-	return d/2 + time.Duration(rand.Float64()*float64(d)/2)
 }

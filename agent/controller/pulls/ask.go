@@ -10,6 +10,7 @@ import (
 
 	"headgate.dev/agent"
 	"headgate.dev/agent/forge"
+	"headgate.dev/agent/pace"
 	"headgate.dev/agent/preview/life"
 	"headgate.dev/schema"
 )
@@ -167,7 +168,7 @@ func (f *Follower) interval(s *schema.Sync) time.Duration {
 			d *= 4
 		}
 	}
-	return d + time.Duration((f.world.Jitter()-0.5)*0.2*float64(d))
+	return pace.Spread(d, f.world.Jitter())
 }
 
 // known are the numbers of all pull requests that something is known of.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"headgate.dev/agent/forge"
+	"headgate.dev/agent/pace"
 	"headgate.dev/agent/preview/life"
 	"headgate.dev/schema"
 )
@@ -95,8 +96,7 @@ func (f *Follower) pause(err error) time.Duration {
 		if f.failures > 3 && errors.As(err, &e) && e.Reason != forge.Unavailable {
 			f.host = nil // the Secret may be another one by then
 		}
-		d := min(time.Second<<min(f.failures, 10), 5*time.Minute)
-		return d/2 + time.Duration(f.world.Jitter()*float64(d)/2)
+		return pace.Backoff(f.failures, 0, f.world.Jitter())
 	}
 	return max(f.next().Sub(now), 10*time.Millisecond)
 }

@@ -317,8 +317,7 @@ func redirected(ctx context.Context, address, host, path string) error {
 
 // idle counts what a Sync asks of the Git host when nothing is new.
 func (g *gitHost) idle(ctx context.Context, s *commits) error {
-	g.sync.Spec.Interval = "1s"
-	if err := g.Update(ctx, g.sync); err != nil {
+	if err := change(ctx, g.cluster, g.sync, func(s *schema.Sync) { s.Spec.Interval = "1s" }); err != nil {
 		return err
 	}
 	hash, err := g.repo.Git("rev-parse", "HEAD")

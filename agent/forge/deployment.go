@@ -13,7 +13,7 @@ import (
 
 // Deployment is what a host shows of an environment: a deployment on GitHub, an environment on GitLab, nothing on Gitea.
 type Deployment struct {
-	// Environment is its name: at most 255 letters, digits, "-", "_" and "/".
+	// Environment is its name, as IsEnvironment takes it.
 	Environment string
 	// Commit is what is there, URL where it answers. Both are required while it is live.
 	Commit, URL string
@@ -52,12 +52,14 @@ func (c *Client) SetDeployment(ctx context.Context, repo string, d Deployment) e
 	return nil
 }
 
-// environments are names that every host takes.
+// IsEnvironment tells whether every host takes a name for an environment: 1 to 255 letters, digits, "-" and "_", and "/" inside.
+func IsEnvironment(name string) bool { return environments.MatchString(name) }
+
 var environments = regexp.MustCompile(`^[a-zA-Z0-9_-][a-zA-Z0-9_/-]{0,253}[a-zA-Z0-9_-]$|^[a-zA-Z0-9_-]$`)
 
 func (d Deployment) problem() string {
 	switch {
-	case !environments.MatchString(d.Environment):
+	case !IsEnvironment(d.Environment):
 		return "the name of an environment has 1 to 255 letters, digits, - and _, and / inside"
 	case d.Live && !isCommit(d.Commit):
 		return "what is live is a commit of 40 or 64 digits"

@@ -209,8 +209,8 @@ func (p *All) follow(s *schema.Sync) *followed {
 	c := &p.config
 	ctx, stop := context.WithCancel(p.ctx)
 	f := &followed{uid: s.UID, stop: stop, hint: s.Annotations[AnnotationHint]}
-	f.Follower = New(World{Connect: c.Connect, Repository: p.repository, Store: store{p}, Now: time.Now, Jitter: rand.Float64, Log: c.Log.With("sync", s.Namespace+"/"+s.Name), Turn: c.Turn,
-		Comment: c.Comment, Cluster: c.Cluster}, s)
+	f.Follower = New(World{Connect: c.Connect, Repository: p.repository, Store: store{p}, Turn: c.Turn, Comment: c.Comment, Cluster: c.Cluster,
+		Now: time.Now, Jitter: rand.Float64, Log: c.Log.With("sync", s.Namespace+"/"+s.Name)}, s)
 	go func() {
 		select { // the end; the beginning
 		case <-ctx.Done():

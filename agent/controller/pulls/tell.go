@@ -306,9 +306,7 @@ func (t *teller) deployment(s *schema.Sync, m *message) forge.Deployment {
 
 // environment is a name that every host takes.
 func environment(name string) string {
-	if !strings.ContainsFunc(name, func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-_/", r)
-	}) && len(name) < 200 {
+	if len(name) < 200 && forge.IsEnvironment(name) { // the number comes behind it
 		return name
 	}
 	sum := sha256.Sum256([]byte(name))
